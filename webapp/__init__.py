@@ -1,0 +1,38 @@
+"""Canvass: the marketing desk of an insurance business."""
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from webapp import api, cli, tables, web
+from webapp.platform import db as database
+from webapp.platform import logs, secrets, signing
+from webapp.platform.config import ROOT, Settings
+
+UPLOAD_LIMIT = 100 * 1024 * 1024  # bytes
+
+
+def create_app(settings: Settings, owner_url: str, *, pool_size: int = 12) -> Flask:
+    """Returns the application over a database whose owner's address is given; it connects as the app's role."""
+    app = Flask("webapp", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        BASE_URL=settings.base_url,
+        OWNER_URL=owner_url,
+        SETTINGS=settings,
+        MAX_CONTENT_LENGTH=UPLOAD_LIMIT,
+        MAX_FORM_MEMORY_SIZE=5 * 1024 * 1024,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.base_url.startswith("https://"),
+        SEND_FILE_MAX_AGE_DEFAULT=31536000,
+    )
+    logs.configure(settings.log_level, settings.production)
+    signing.configure(settings.secret_key)
+    secrets.configure(settings.secret_key)
+    database.init_app(app, owner_url, pool_size)
+    Migrate(app, database.db, directory=str(ROOT / "migrations"), compare_type=True)
+    assert tables.metadata is database.Base.metadata
+    web.init_app(app)
+    api.init_app(app)
+    cli.init_app(app)
+    return app

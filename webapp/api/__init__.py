@@ -1,0 +1,5 @@
+"""The API face."""
+
+
+def init_app(app):
+    """."""

@@ -1,0 +1,141 @@
+"""Consent and suppression: whether we may use an address at all. The sending floor asks here and nowhere else."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.audience import timeline
+from webapp.audience.leads import one_of
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run, value
+
+CHANNELS = ("email", "sms", "whatsapp")
+STATUSES = ("subscribed", "unsubscribed", "pending")
+REASONS = ("hard_bounce", "complaint", "unsubscribe", "stop", "manual", "invalid")
+
+
+class Consent(Tenant, Changing, Base):
+    __tablename__ = "consents"
+    lead_id: Mapped[int]
+    channel: Mapped[str]
+    status: Mapped[str]
+    source: Mapped[str | None]
+    evidence: Mapped[str | None]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        of_organization(),
+        child_of("leads", "lead_id"),
+        one_of("channel", CHANNELS),
+        one_of("status", STATUSES),
+        Index(None, "org_id", "lead_id", "channel", unique=True),
+    )
+
+
+class Suppression(Tenant, Base):
+    __tablename__ = "suppressions"
+    channel: Mapped[str]
+    address: Mapped[str]
+    reason: Mapped[str]
+    __table_args__ = (
+        of_organization(),
+        one_of("channel", CHANNELS),
+        one_of("reason", REASONS),
+        Index(None, "org_id", "channel", "address", unique=True),
+    )
+
+
+def set_consent(lead_id: int, channel: str, status: str, *, source: str, evidence: str | None = None) -> bool:
+    """Sets a lead's consent for a channel. Returns False where it stood so already (then nothing is written)."""
+    changed = run(
+        "INSERT INTO consents (lead_id, channel, status, source, evidence)"
+        " VALUES (:lead, :channel, :status, :source, :evidence)"
+        " ON CONFLICT (org_id, lead_id, channel) DO UPDATE SET status = EXCLUDED.status, source = EXCLUDED.source,"
+        " evidence = EXCLUDED.evidence, changed_at = now(), updated_at = now() WHERE consents.status <> EXCLUDED.status",
+        lead=lead_id,
+        channel=channel,
+        status=status,
+        source=source,
+        evidence=evidence,
+    )
+    if changed:
+        timeline.record(lead_id, "consent_changed", {"channel": channel, "to": status, "source": source})
+    return bool(changed)
+
+
+def of_lead(lead_id: int) -> dict[str, Consent]:
+    """Returns a lead's consents by channel; a channel never asked about is missing."""
+    return {row.channel: row for row in db.session.scalars(select(Consent).where(Consent.lead_id == lead_id))}
+
+
+def suppress(channel: str, address: str, reason: str) -> bool:
+    """Bars an address (lower-cased e-mail or E.164). Returns False where it was barred already."""
+    return bool(run(
+        "INSERT INTO suppressions (channel, address, reason) VALUES (:channel, lower(:address), :reason)"
+        " ON CONFLICT (org_id, channel, address) DO NOTHING",
+        channel=channel, address=address, reason=reason,
+    ))  # fmt: skip
+
+
+def release(channel: str, address: str, reason: str) -> bool:
+    """Lifts a bar that was set for one reason. Returns False where there was none."""
+    return bool(run(
+        "DELETE FROM suppressions WHERE channel = :channel AND address = lower(:address) AND reason = :reason",
+        channel=channel, address=address, reason=reason,
+    ))  # fmt: skip
+
+
+def is_suppressed(channel: str, address: str) -> bool:
+    """True if the address must not be used."""
+    return bool(value(
+        "SELECT true FROM suppressions WHERE channel = :channel AND address = lower(:address)",
+        channel=channel, address=address,
+    ))  # fmt: skip
+
+
+def verdict(channel: str, lead: str = "l") -> str:
+    """Returns the SQL expression that says why a lead may not be reached over a channel, or NULL if they may.
+
+    lead: the alias of `leads`; it stands beside the joins of `verdict_joins`. Planning and claiming use the same words.
+    """
+    address, missing = (f"{lead}.email_key", "no_email") if channel == "email" else (f"{lead}.phone", "no_phone")
+    return (
+        f"CASE WHEN {lead}.deleted_at IS NOT NULL OR {lead}.anonymized_at IS NOT NULL THEN 'lead_removed'"
+        f" WHEN {address} IS NULL THEN '{missing}'"
+        " WHEN suppressions.id IS NOT NULL THEN 'suppressed'"
+        " WHEN consents.status = 'unsubscribed' THEN 'unsubscribed'"
+        " WHEN consents.status = 'pending' THEN 'consent_pending'"
+        " WHEN consents.id IS NULL THEN 'no_consent' END"
+    )
+
+
+def verdict_joins(channel: str, lead: str = "l") -> list[tuple[str, str]]:
+    """Returns the (table, condition) pairs to LEFT JOIN for `verdict`."""
+    address = f"{lead}.email_key" if channel == "email" else f"{lead}.phone"
+    return [
+        (table, f"{table}.org_id = {lead}.org_id AND {table}.channel = '{channel}' AND {condition}")
+        for table, condition in (
+            ("consents", f"consents.lead_id = {lead}.id"),
+            ("suppressions", f"suppressions.address = {address}"),
+        )
+    ]
+
+
+SKIP_REASONS: dict[str, str] = {
+    "no_email": "No e-mail address",
+    "no_phone": "No phone number",
+    "suppressed": "Address suppressed",
+    "unsubscribed": "Unsubscribed",
+    "consent_pending": "Consent not confirmed yet",
+    "no_consent": "Never agreed to this channel",
+    "lead_removed": "Lead deleted",
+    "address_changed": "Address changed since the campaign was planned",
+    "duplicate_address": "Same address as another recipient",
+    "cancelled": "Campaign cancelled",
+    "missing_value": "A value the message needs is missing",
+    "too_late": "Its time had passed",
+}
+
+
+def reason_words(reason: str | None) -> str:
+    """Returns a skip reason as said on screen."""
+    return SKIP_REASONS.get(reason or "", (reason or "").replace("_", " "))

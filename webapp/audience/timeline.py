@@ -1,0 +1,118 @@
+"""The timeline: append-only facts about leads. Everything that happens to a lead is written here, in the transaction
+that made it true, and everything that follows leads (segments, automations, attribution) reads it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Index, func, insert, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.platform import audit
+from webapp.platform.db import Base, Tenant, child_of, db, of_organization, rows, run
+
+# type -> (words on screen, icon): every kind of fact the house writes.
+FACTS: dict[str, tuple[str, str]] = {
+    "lead_created": ("Lead created", "user-plus"),
+    "lead_updated": ("Details changed", "pencil"),
+    "lead_imported": ("Imported", "file-import"),
+    "lead_deleted": ("Deleted", "trash"),
+    "lead_restored": ("Restored", "arrow-back-up"),
+    "status_changed": ("Status changed", "progress"),
+    "consent_changed": ("Consent changed", "hand-stop"),
+    "suppressed": ("Address suppressed", "ban"),
+    "policy_added": ("Policy added", "file-certificate"),
+    "policy_renewed": ("Policy renewed", "refresh"),
+    "policy_lapsed": ("Policy lapsed", "file-off"),
+    "payment_overdue": ("Payment overdue", "cash-off"),
+    "page_visited": ("Visited the website", "world"),
+    "call_logged": ("Call", "phone"),
+    "email_sent": ("E-mail sent", "send"),
+    "email_failed": ("E-mail not accepted", "mail-x"),
+    "email_skipped": ("E-mail not sent", "mail-off"),
+    "email_unknown": ("E-mail outcome unknown", "help-circle"),
+    "email_opened": ("Opened e-mail", "mail-opened"),
+    "email_machine_opened": ("E-mail fetched by a machine", "robot"),
+    "email_clicked": ("Clicked in e-mail", "click"),
+    "email_unsubscribed": ("Unsubscribed from e-mail", "user-minus"),
+    "email_resubscribed": ("Subscribed to e-mail again", "user-check"),
+    "custom": ("Event", "bolt"),
+}
+
+
+class LeadEvent(Tenant, Base):
+    __tablename__ = "lead_events"
+    lead_id: Mapped[int]
+    type: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    actor: Mapped[str | None]
+    occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # The writing transaction, so that a follower never steps over a fact that commits late (see `after`).
+    tx: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
+    __table_args__ = (
+        of_organization(),
+        child_of("leads", "lead_id"),
+        Index(None, "org_id", "lead_id", "occurred_at", "id"),
+        Index(None, "org_id", "tx", "id"),
+    )
+
+
+class Cursor(NamedTuple):
+    """Where a follower of the timeline stands."""
+
+    tx: int = 0
+    id: int = 0
+
+
+def record(lead_id: int, type: str, payload: dict[str, Any] | None = None, *, at: datetime | None = None) -> None:
+    """Adds one fact about a lead. at: when it happened (UTC), now if not given."""
+    record_many([(lead_id, payload or {})], type, at=at)
+
+
+def record_many(facts: Iterable[tuple[int, dict[str, Any]]], type: str, *, at: datetime | None = None) -> None:
+    """Adds one fact of one type for many leads: (lead id, payload) each."""
+    given = {"type": type, "actor": audit.actor_name()} | ({"occurred_at": at} if at else {})
+    batch = [{"lead_id": lead_id, "payload": payload, **given} for lead_id, payload in facts]
+    if batch:
+        db.session.execute(insert(LeadEvent), batch)
+
+
+def record_select(type: str, select_lead_and_payload: str, **params: Any) -> int:
+    """Adds one fact for each row of a SELECT of (lead_id, payload jsonb). Returns how many."""
+    return run(
+        f"INSERT INTO lead_events (lead_id, payload, type, actor) SELECT s.lead_id, s.payload, :fact_type, :fact_actor"
+        f" FROM ({select_lead_and_payload}) s (lead_id, payload)",
+        fact_type=type,
+        fact_actor=audit.actor_name(),
+        **params,
+    )
+
+
+def after(cursor: Cursor, limit: int = 1000) -> list[Any]:
+    """Returns facts behind the cursor, oldest first, whose place in the order is final.
+
+    Ids are handed out before transactions commit, so "id > last" would skip the ones that commit late. Facts are
+    ordered by (writing transaction, id), and only those older than every running transaction are given out.
+    """
+    return rows(
+        "SELECT * FROM lead_events WHERE (tx, id) > (:tx, :id)"
+        " AND tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint ORDER BY tx, id LIMIT :limit",
+        tx=cursor.tx,
+        id=cursor.id,
+        limit=limit,
+    )
+
+
+def of_lead(
+    lead_id: int, *, before: tuple[datetime, int] | None = None, types: list[str] | None = None, limit: int = 30
+) -> list[Any]:
+    """Returns a lead's facts, newest first. before: (occurred_at, id) of the last one seen."""
+    where = "lead_id = :lead_id"
+    params: dict[str, Any] = {"lead_id": lead_id, "limit": limit}
+    if before:
+        where += " AND (occurred_at, id) < (:at, :id)"
+        params |= {"at": before[0], "id": before[1]}
+    if types:
+        where += " AND type = ANY(:types)"
+        params["types"] = types
+    return rows(f"SELECT * FROM lead_events WHERE {where} ORDER BY occurred_at DESC, id DESC LIMIT :limit", **params)

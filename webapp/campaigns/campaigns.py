@@ -1,0 +1,309 @@
+"""Campaigns: what is said to whom, under which sender and when; and the states they go through."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.audience import segments
+from webapp.audience.leads import one_of
+from webapp.messaging import outbox, senders, templates
+from webapp.platform import audit, work
+from webapp.platform.clock import now
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run, value
+from webapp.platform.errors import Invalid, NotFound, Refused
+from webapp.platform.organizations import slugify
+
+STATUSES = ("draft", "scheduled", "active", "paused", "completed", "cancelled", "archived")
+TYPES = ("email", "sms", "whatsapp", "multi_channel", "drip")
+CATEGORIES = ("acquisition", "retention", "upselling", "behavioral")
+GOALS = ("lead_generation", "policy_sales", "renewal_rate", "engagement")
+SCHEDULES = ("immediate", "scheduled", "automated")
+WORK = "campaigns"
+
+# from -> verbs' targets. Everything else is refused.
+MOVES: dict[str, tuple[str, ...]] = {
+    "draft": ("scheduled", "cancelled"),
+    "scheduled": ("active", "draft", "cancelled"),
+    "active": ("paused", "completed", "cancelled"),
+    "paused": ("active", "completed", "cancelled"),
+    "completed": ("archived",),
+    "cancelled": ("archived",),
+    "archived": (),
+}
+
+
+class Campaign(Tenant, Changing, Base):
+    __tablename__ = "campaigns"
+    name: Mapped[str]
+    slug: Mapped[str]
+    description: Mapped[str | None]
+    campaign_type: Mapped[str] = mapped_column(server_default="email")
+    category: Mapped[str | None]
+    goal: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="draft")
+    priority: Mapped[int] = mapped_column(server_default="5")
+    audience: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    segment_id: Mapped[int | None]
+    target_count: Mapped[int] = mapped_column(server_default="0")
+    template_id: Mapped[int | None]
+    template_version_id: Mapped[int | None]
+    subject_line: Mapped[str | None]
+    preview_text: Mapped[str | None]
+    channels: Mapped[list[str]] = mapped_column(server_default="{email}")
+    sender_id: Mapped[int | None]
+    schedule_type: Mapped[str] = mapped_column(server_default="immediate")
+    scheduled_at: Mapped[datetime | None]
+    end_at: Mapped[datetime | None]
+    send_window: Mapped[dict[str, Any] | None]
+    daily_send_limit: Mapped[int | None]
+    is_ab_test: Mapped[bool] = mapped_column(server_default="false")
+    ab_test_config: Mapped[dict[str, Any] | None]
+    is_automated: Mapped[bool] = mapped_column(server_default="false")
+    budget: Mapped[Decimal | None]
+    cost_per_recipient: Mapped[Decimal | None]
+    estimated_cost: Mapped[Decimal | None]
+    target_metrics: Mapped[dict[str, Any] | None]
+    started_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    hold_reason: Mapped[str | None]
+    created_by: Mapped[int | None]
+    __table_args__ = (
+        of_organization(),
+        child_of("segments", "segment_id", "SET NULL"),
+        child_of("templates", "template_id", "SET NULL"),
+        child_of("template_versions", "template_version_id", "NO ACTION"),
+        child_of("senders", "sender_id", "SET NULL"),
+        child_of("users", "created_by", "SET NULL"),
+        one_of("campaign_type", TYPES),
+        one_of("category", CATEGORIES),
+        one_of("goal", GOALS),
+        one_of("status", STATUSES),
+        one_of("schedule_type", SCHEDULES),
+        CheckConstraint("priority BETWEEN 1 AND 10", name="priority"),
+        Index(None, "org_id", "slug", unique=True),
+        Index(None, "org_id", "status"),
+        Index(None, "org_id", "created_at", "id"),
+    )
+
+
+class CampaignRecipient(Tenant, Base):
+    """The frozen audience: one row for each lead the campaign was meant for, reached or not."""
+
+    __tablename__ = "campaign_recipients"
+    campaign_id: Mapped[int]
+    lead_id: Mapped[int]
+    variant: Mapped[str] = mapped_column(server_default="")
+    planned_on: Mapped[date | None]
+    state: Mapped[str]
+    skip_reason: Mapped[str | None]
+    __table_args__ = (
+        of_organization(),
+        child_of("campaigns", "campaign_id"),
+        child_of("leads", "lead_id"),
+        one_of("state", ("planned", "skipped")),
+        Index(None, "org_id", "campaign_id", "lead_id", unique=True),
+        Index(None, "org_id", "lead_id"),
+    )
+
+
+def get(campaign_id: int, *, lock: bool = False) -> Campaign:
+    """Returns a campaign of the organisation in scope. lock: until the transaction ends. Raises NotFound."""
+    wanted = select(Campaign).where(Campaign.id == campaign_id).execution_options(populate_existing=lock)
+    campaign = db.session.scalar(wanted.with_for_update() if lock else wanted)
+    if campaign is None:
+        raise NotFound("That campaign does not exist any more.")
+    return campaign
+
+
+def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | None = None) -> Campaign:
+    """Adds or changes a draft. values: any of name, description, segment_id, template_id, sender_id, subject_line,
+    preview_text, schedule_type, scheduled_at, priority, category, goal. Raises Invalid or Refused."""
+    if campaign is not None and campaign.status != "draft":
+        raise Refused("Only a draft can be changed. Move the campaign back to draft, or make a copy of it.")
+    errors = _problems(campaign, values)
+    name = (values["name"] or "").strip() if "name" in values else (campaign.name if campaign else "")
+    if not name or len(name) > 120:
+        errors["name"] = "Give the campaign a name of at most 120 characters."
+    if errors:
+        raise Invalid(errors)
+    if campaign is None:
+        default = next(iter(senders.usable("email")), None)
+        campaign = Campaign(name=name, created_by=created_by, slug=_free_slug(name), sender_id=default and default.id)
+        db.session.add(campaign)
+    campaign.name = name
+    for field in SETTABLE:
+        if field in values:
+            setattr(campaign, field, values[field])
+    if campaign.schedule_type == "immediate":
+        campaign.scheduled_at = None
+    db.session.flush()
+    audit.record("campaign.saved", "campaign", campaign.id, after={"name": name})
+    return campaign
+
+
+SETTABLE = (
+    "description", "segment_id", "template_id", "sender_id", "subject_line", "preview_text", "schedule_type",
+    "scheduled_at", "priority", "category", "goal",
+)  # fmt: skip
+
+
+def _problems(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    for field, getter in (("segment_id", segments.get), ("template_id", templates.get), ("sender_id", senders.get)):
+        if values.get(field):
+            try:
+                getter(values[field])
+            except NotFound:
+                errors[field] = "Choose one from the list."
+    for field, words in (("schedule_type", SCHEDULES[:2]), ("category", CATEGORIES), ("goal", GOALS)):
+        if values.get(field) and values[field] not in words:
+            errors[field] = f"Choose one of {', '.join(words)}."
+    if not 1 <= (values.get("priority") or 5) <= 10:
+        errors["priority"] = "A priority is a number from 1 (first) to 10."
+    for field in ("subject_line", "preview_text"):
+        if problem := templates.tokens.problem(values.get(field) or ""):
+            errors[field] = problem
+        elif len(values.get(field) or "") > 500:
+            errors[field] = "Use at most 500 characters."
+    return errors
+
+
+def _free_slug(name: str) -> str:
+    base = slugify(name)
+    taken = set(db.session.scalars(select(Campaign.slug).where(Campaign.slug.startswith(base))))
+    return base if base not in taken else next(s for n in range(2, 10**6) if (s := f"{base}-{n}") not in taken)
+
+
+def missing(campaign: Campaign) -> dict[str, str]:
+    """Returns what keeps a draft from being launched: field -> message. Empty if it can go."""
+    errors: dict[str, str] = {}
+    for field, what in (("template_id", "a template"), ("segment_id", "a segment"), ("sender_id", "a sender")):
+        if not getattr(campaign, field):
+            errors[field] = f"Choose {what}."
+    if campaign.sender_id and senders.get(campaign.sender_id).status not in ("active", "warming"):
+        errors["sender_id"] = "This sender is not active."
+    if campaign.schedule_type == "scheduled" and campaign.scheduled_at is None:
+        errors["scheduled_at"] = "Say when it should go out."
+    elif campaign.schedule_type == "scheduled" and campaign.scheduled_at <= now():
+        errors["scheduled_at"] = "This time has passed. Choose a later one, or send now."
+    return errors
+
+
+def move(campaign: Campaign, status: str) -> None:
+    """Moves a campaign from state to state. Raises Refused for a move that does not exist."""
+    if status not in MOVES[campaign.status]:
+        raise Refused(f"A campaign that is {campaign.status} cannot become {status}.")
+    audit.record(f"campaign.{status}", "campaign", campaign.id, before={"status": campaign.status})
+    campaign.status = status
+    db.session.flush()
+
+
+def launch(campaign_id: int) -> Campaign:
+    """Freezes the message of a draft and hands it to the scheduler, for now or for its time. Raises Invalid, Refused."""
+    campaign = get(campaign_id, lock=True)
+    if campaign.status != "draft":
+        raise Refused(f"This campaign is {campaign.status} already.")
+    if errors := missing(campaign):
+        raise Invalid(errors, "The campaign is not complete yet.")
+    template = templates.get(campaign.template_id)
+    campaign.template_version_id = templates.latest_version(template).id
+    template.usage_count += 1
+    campaign.scheduled_at = campaign.scheduled_at or now()
+    move(campaign, "scheduled")
+    work.announce(WORK, campaign.scheduled_at)
+    return campaign
+
+
+def unschedule(campaign_id: int) -> Campaign:
+    """Takes a scheduled campaign back to draft. Raises Refused once it has started."""
+    campaign = get(campaign_id, lock=True)
+    move(campaign, "draft")
+    return campaign
+
+
+def pause(campaign_id: int) -> Campaign:
+    """Stops sending within the batches in flight. Raises Refused unless it is active."""
+    campaign = get(campaign_id, lock=True)
+    move(campaign, "paused")
+    campaign.paused_at = now()
+    return campaign
+
+
+def resume(campaign_id: int) -> Campaign:
+    """Goes on where a pause stopped. Raises Refused unless it is paused."""
+    campaign = get(campaign_id, lock=True)
+    if campaign.status != "paused":
+        raise Refused(f"A campaign that is {campaign.status} cannot be resumed.")
+    move(campaign, "active")
+    campaign.paused_at = campaign.hold_reason = None
+    work.announce(WORK)
+    return campaign
+
+
+def cancel(campaign_id: int) -> Campaign:
+    """Ends a campaign for good; what has not gone out is skipped and says so. Raises Refused where it has ended."""
+    campaign = get(campaign_id, lock=True)
+    move(campaign, "cancelled")
+    campaign.completed_at = now()
+    outbox.cancel(campaign_id)
+    return campaign
+
+
+def archive(campaign_id: int) -> Campaign:
+    """Puts an ended campaign away. Raises Refused while it has not ended."""
+    campaign = get(campaign_id, lock=True)
+    move(campaign, "archived")
+    return campaign
+
+
+def complete_if_done(campaign_id: int) -> bool:
+    """Completes an active campaign with nothing left to send. Returns True if this call did."""
+    if outbox.unfinished(campaign_id):
+        return False
+    return bool(run(
+        "UPDATE campaigns SET status = 'completed', completed_at = now(), updated_at = now()"
+        " WHERE id = :id AND status = 'active'",
+        id=campaign_id,
+    ))  # fmt: skip
+
+
+def clone(campaign: Campaign, created_by: int | None) -> Campaign:
+    """Returns a new draft like an existing campaign."""
+    copied = {field: getattr(campaign, field) for field in SETTABLE} | {
+        "schedule_type": "immediate",
+        "scheduled_at": None,
+    }
+    return save(None, {"name": f"{campaign.name[:110]} (copy)", **copied}, created_by)
+
+
+def remove(campaign_id: int) -> None:
+    """Deletes a campaign with its sends and figures. Raises Refused while it may still send."""
+    campaign = get(campaign_id, lock=True)
+    if campaign.status in ("scheduled", "active", "paused"):
+        raise Refused("Cancel the campaign before deleting it.")
+    audit.record("campaign.deleted", "campaign", campaign.id, before={"name": campaign.name, "status": campaign.status})
+    db.session.delete(campaign)
+    db.session.flush()
+
+
+def live() -> list[int]:
+    """Returns the ids of campaigns that are sending, the most urgent first."""
+    wanted = select(Campaign.id).where(Campaign.status == "active").order_by(Campaign.priority, Campaign.started_at)
+    return list(db.session.scalars(wanted))
+
+
+def recently_cancelled() -> list[int]:
+    """Returns the ids of campaigns cancelled within the last hour."""
+    hour_ago = now() - timedelta(hours=1)
+    return list(
+        db.session.scalars(select(Campaign.id).where(Campaign.status == "cancelled", Campaign.completed_at > hour_ago))
+    )
+
+
+def next_start() -> datetime | None:
+    """Returns when the next scheduled campaign begins, or None."""
+    return value("SELECT min(scheduled_at) FROM campaigns WHERE status = 'scheduled'")

@@ -1,0 +1,82 @@
+"""Planning: who a campaign will reach and who not, and why. The review and the launch run the same selection; one
+counts it, the other writes it down."""
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import Select, func, insert, literal, literal_column, select, text
+
+from webapp.audience import segments
+from webapp.audience.consents import verdict, verdict_joins
+from webapp.audience.leads import Lead
+from webapp.campaigns.campaigns import Campaign, CampaignRecipient
+from webapp.messaging import tallies
+from webapp.platform.clock import now
+from webapp.platform.db import db, run, value
+
+
+def _judged(campaign: Campaign, channel: str, *columns: Any) -> Select:
+    """Returns the SELECT of the audience with `skip_reason` first: NULL for those who will be reached."""
+    reason = literal_column(verdict(channel, "leads")).label("skip_reason")
+    chosen = segments.people(segments.get(campaign.segment_id).tree, reason, *columns)
+    joined: Any = Lead.__table__
+    for table, condition in verdict_joins(channel, "leads"):
+        joined = joined.outerjoin(db.metadata.tables[table], text(condition))
+    return chosen.select_from(joined)
+
+
+def preview(campaign: Campaign, channel: str = "email") -> dict[str | None, int]:
+    """Returns how many people of the audience fall under each skip reason; None: how many will be reached."""
+    if not campaign.segment_id:
+        return {}
+    judged = _judged(campaign, channel).subquery()
+    counted = select(judged.c.skip_reason, func.count()).group_by(judged.c.skip_reason)
+    return {reason: n for reason, n in db.session.execute(counted)}
+
+
+def write(campaign: Campaign, channel: str = "email") -> int:
+    """Freezes the audience and lays one send for each who may be reached. Returns how many were planned in all.
+
+    Doing it twice adds nothing: the audience is unique by lead, the sends by their dedup key.
+    """
+    today = now().date()
+    judged = _judged(campaign, channel, Lead.id).subquery()
+    state = literal_column("CASE WHEN skip_reason IS NULL THEN 'planned' ELSE 'skipped' END")
+    frozen = select(literal(campaign.id), judged.c.id, state, judged.c.skip_reason, literal(today))
+    # Inline, because the statement's own RETURNING of a million ids would come back to Python.
+    columns = ["campaign_id", "lead_id", "state", "skip_reason", "planned_on"]
+    db.session.execute(insert(CampaignRecipient).from_select(columns, frozen).inline())
+    run(
+        """
+        INSERT INTO sends (campaign_id, kind, lead_id, channel, sender_id, recipient_address, recipient_name,
+                           template_version_id, variant, dedup_key, planned_on, priority)
+        SELECT r.campaign_id, 'campaign', l.id, :channel, :sender, l.email_key,
+               NULLIF(concat_ws(' ', l.first_name, l.last_name), ''), :version, r.variant,
+               'campaign:' || r.campaign_id || ':' || :channel || ':' || l.email_key, :today, :priority
+        FROM campaign_recipients r JOIN leads l ON l.org_id = r.org_id AND l.id = r.lead_id
+        WHERE r.org_id = :org AND r.campaign_id = :campaign AND r.state = 'planned' ORDER BY l.id
+        ON CONFLICT (org_id, dedup_key) DO NOTHING
+        """,
+        channel=channel, sender=campaign.sender_id, version=campaign.template_version_id, today=today,
+        priority=campaign.priority, org=campaign.org_id, campaign=campaign.id,
+    )  # fmt: skip
+    planned = value("SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id",
+                    org=campaign.org_id, id=campaign.id)  # fmt: skip
+    skipped = value("SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id"
+                    " AND state = 'skipped'", org=campaign.org_id, id=campaign.id)  # fmt: skip
+    campaign.target_count = planned
+    tallies.add(campaign.id, channel, Counter(planned=planned, skipped=skipped))
+    return planned
+
+
+def skipped(campaign: Campaign) -> dict[str, int]:
+    """Returns how many recipients were skipped for which reason, at planning and at claiming together."""
+    found = db.session.execute(
+        text(
+            "SELECT skip_reason, count(*) FROM (SELECT skip_reason FROM campaign_recipients WHERE campaign_id = :id AND"
+            " state = 'skipped' UNION ALL SELECT skip_reason FROM sends WHERE campaign_id = :id AND status = 'skipped') s"
+            " GROUP BY 1 ORDER BY 2 DESC"
+        ),
+        {"id": campaign.id},
+    )
+    return {reason: n for reason, n in found}

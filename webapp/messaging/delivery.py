@@ -1,0 +1,157 @@
+"""Delivery: one batch from claim to record, by the promise of the outbox."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+
+from webapp.messaging import links, outbox, providers, senders, tokens
+from webapp.messaging.compose import Bodies, Composer, Letterhead, Message, trackable
+from webapp.messaging.outbox import Claim, Outcome
+from webapp.messaging.providers.smtp import Unreachable
+from webapp.messaging.senders import Sender
+from webapp.platform.db import db, rows, run, transaction
+from webapp.platform.logs import log
+from webapp.platform.organizations import Organization
+from webapp.platform.organizations import current as current_organization
+from webapp.platform.signing import signer
+
+HOLD_SECONDS = 20  # a sender that cannot be reached rests this long
+logger = log(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to send for a campaign. key names the bodies and the sender, so that what is prepared can be kept."""
+
+    campaign_id: int
+    bodies: Bodies
+    sender_id: int
+    version_id: int
+
+
+class NothingToDo(Exception):
+    """Raised by an order's gate where the campaign may not send now."""
+
+
+_composers: dict[tuple[Any, ...], Composer] = {}
+
+
+def letterhead(organization: Organization, sender: Sender, base_url: str) -> Letterhead:
+    """Returns who a message comes from."""
+    return Letterhead(
+        org_id=organization.id,
+        company=organization.name,
+        currency=organization.currency,
+        base_url=base_url,
+        from_name=sender.name,
+        from_address=sender.address,
+        reply_to=sender.reply_to,
+        bounce_domain=sender.config.get("bounce_domain") or sender.domain,
+        list_id=f"<{organization.slug}.{sender.domain}>",
+    )
+
+
+def composer_for(order: Order, sender: Sender, organization: Organization) -> Composer:
+    """Returns the prepared composer of an order, made once in this process for each version and sender as it stands."""
+    base_url = current_app.config["BASE_URL"]
+    key = (organization.id, order, sender.updated_at, organization.updated_at, base_url)
+    if key not in _composers:
+        if len(_composers) > 200:
+            _composers.clear()
+        ids = {url: links.store(order.campaign_id, url) for url in trackable(order.bodies.html)}
+        head = letterhead(organization, sender, base_url)
+        _composers[key] = Composer(order.bodies, head, signer(), ids)
+    return _composers[key]
+
+
+def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) -> Counter[str] | None:
+    """Claims one batch, delivers and records it. Returns how many ended in which status; None if there was nothing.
+
+    gate: called inside the claiming transaction; it locks what decides whether the campaign may send and returns its
+    order, or raises NothingToDo. Commits twice: before and after talking to the provider.
+    """
+    started = time.monotonic()
+    with transaction():
+        try:
+            order = gate()
+        except NothingToDo:
+            return None
+        sender = senders.get(order.sender_id)
+        claimed = outbox.claim(order.campaign_id, sender.channel, node, limit)
+        if not claimed.rows:
+            return None
+        composer = composer_for(order, sender, current_organization())
+        extra = lookups(composer.needs, [row.lead_id for row in claimed.rows])
+        db.session.expunge(sender)
+    outcomes = list(_attempt(sender, claimed, composer, extra, started + outbox.TALK_SECONDS))
+    with transaction():
+        return outbox.finalise(claimed, outcomes)
+
+
+def _attempt(
+    sender: Sender, claimed: Claim, composer: Composer, extra: dict[int, dict[str, Any]], deadline: float
+) -> Iterator[Outcome]:
+    """Yields exactly one outcome for each claimed row, whatever the provider does."""
+    unbuilt: list[Outcome] = []
+    waiting = {row.id for row in claimed.rows}
+
+    def messages() -> Iterator[Message]:
+        for row in claimed.rows:
+            try:
+                yield composer.build(row, extra.get(row.lead_id))
+            except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others
+                unbuilt.append(Outcome(row.id, "rejected", "template", f"The message could not be built: {problem}"))
+
+    try:
+        for outcome in providers.of(sender.provider).deliver(sender, messages(), deadline):
+            waiting.discard(outcome.send_id)
+            yield outcome
+    except Unreachable as problem:
+        hold(sender, str(problem))
+    for outcome in unbuilt:
+        waiting.discard(outcome.send_id)
+        yield outcome
+    for send_id in waiting:
+        yield Outcome(send_id, "released")
+
+
+def hold(sender: Sender, reason: str) -> None:
+    """Lets a sender rest that cannot be reached; its waiting messages lose no attempt."""
+    logger.warning("sender unreachable", sender=sender.id, reason=reason)
+    with transaction():
+        run(
+            "UPDATE senders SET rate_limited_until = now() + :hold * interval '1 second', last_error = :reason"
+            " WHERE id = :id",
+            id=sender.id, hold=HOLD_SECONDS, reason=reason[:1000],
+        )  # fmt: skip
+
+
+def lookups(needs: set[str], lead_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """Returns the token values that stand outside the lead, by lead id; nothing is asked that no token needs."""
+    found: dict[int, dict[str, Any]] = {}
+    if needs & tokens.POLICY_TOKENS:
+        # The policy a message speaks of: the active one that renews next.
+        for row in rows(
+            "SELECT DISTINCT ON (lead_id) lead_id, number, type, premium, next_due_on, renews_on FROM policies"
+            " WHERE lead_id = ANY(:ids) ORDER BY lead_id, (status = 'active') DESC, renews_on NULLS LAST, id",
+            ids=lead_ids,
+        ):
+            found[row.lead_id] = {
+                "policy_number": row.number,
+                "policy_type": row.type,
+                "premium_amount": f"{row.premium:,.2f}" if row.premium is not None else None,
+                "due_date": f"{row.next_due_on:%-d %B %Y}" if row.next_due_on else None,
+                "renewal_date": f"{row.renews_on:%-d %B %Y}" if row.renews_on else None,
+            }
+    if "agent_name" in needs:
+        for row in rows(
+            "SELECT l.id, u.name FROM leads l JOIN users u ON u.org_id = l.org_id AND u.id = l.owner_id"
+            " WHERE l.id = ANY(:ids)",
+            ids=lead_ids,
+        ):
+            found.setdefault(row.id, {})["agent_name"] = row.name
+    return found

@@ -1,0 +1,38 @@
+"""Links of messages: stored once under an id, so that a click's redirect never takes its address from the click."""
+
+from sqlalchemy import Index, select
+from sqlalchemy.orm import Mapped
+
+from webapp.platform.db import Base, Tenant, child_of, db, of_organization, value
+from webapp.platform.errors import NotFound
+
+
+class Link(Tenant, Base):
+    """url: as written in the template, tokens and all; they are filled in at the click."""
+
+    __tablename__ = "links"
+    campaign_id: Mapped[int]
+    url: Mapped[str]
+    __table_args__ = (
+        of_organization(),
+        child_of("campaigns", "campaign_id"),
+        Index(None, "org_id", "campaign_id", "url", unique=True),
+    )
+
+
+def store(campaign_id: int, url: str) -> int:
+    """Returns the id of a link of a campaign, added if it is new. Two processes asking at once get the same one."""
+    asked = {"campaign": campaign_id, "url": url}
+    found = value("SELECT id FROM links WHERE campaign_id = :campaign AND url = :url", **asked)
+    return found or value(
+        "INSERT INTO links (campaign_id, url) VALUES (:campaign, :url)"
+        " ON CONFLICT (org_id, campaign_id, url) DO UPDATE SET url = EXCLUDED.url RETURNING id", **asked,
+    )  # fmt: skip
+
+
+def get(link_id: int) -> Link:
+    """Returns a link of the organisation in scope. Raises NotFound."""
+    link = db.session.scalar(select(Link).where(Link.id == link_id))
+    if link is None:
+        raise NotFound("This link leads nowhere any more.")
+    return link

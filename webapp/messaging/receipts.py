@@ -1,0 +1,182 @@
+"""Receipts: what comes back from a message. Each is written once however often it is told, in one transaction with
+the send, the timeline and the counters."""
+
+import hashlib
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped
+
+from webapp.audience import consents, timeline
+from webapp.audience.leads import one_of
+from webapp.messaging import tallies
+from webapp.messaging.sends import reached
+from webapp.platform.clock import now
+from webapp.platform.db import Base, Tenant, child_of, of_organization, one, run
+from webapp.platform.errors import NotFound
+
+KINDS = (
+    "delivered", "opened", "machine_open", "clicked", "machine_click", "bounced", "complaint", "unsubscribed",
+    "resubscribed", "replied", "read", "failed",
+)  # fmt: skip
+REPEAT_SECONDS = 20  # the same person fetching the same thing again within this is one receipt, not two
+MACHINE_SECONDS = 2  # nobody opens a message this soon after it was handed over; scanners and privacy proxies do
+# Apple's Mail Privacy Protection announces itself by nothing more than this; the others name themselves.
+MACHINES = ("bot", "crawler", "spider", "preview", "scanner", "barracuda", "proofpoint", "mimecast", "curl/", "python")
+
+
+class EngagementEvent(Tenant, Base):
+    __tablename__ = "engagement_events"
+    send_id: Mapped[int]
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    url: Mapped[str | None]
+    link_id: Mapped[int | None]
+    user_agent: Mapped[str | None]
+    ip: Mapped[str | None]
+    provider_event_id: Mapped[str]
+    __table_args__ = (
+        of_organization(),
+        child_of("sends", "send_id"),
+        one_of("kind", KINDS),
+        Index(None, "org_id", "provider_event_id", unique=True),
+        Index(None, "org_id", "send_id"),
+    )
+
+
+def is_machine(user_agent: str | None, seconds_since_sent: float | None, purpose: str = "") -> bool:
+    """True if a fetch looks like a machine's and not a person's. purpose: the Sec-Purpose or Purpose header."""
+    agent = (user_agent or "").strip().lower()
+    if agent in ("", "mozilla/5.0") or "prefetch" in purpose.lower():
+        return True
+    if seconds_since_sent is not None and seconds_since_sent < MACHINE_SECONDS:
+        return True
+    return any(word in agent for word in MACHINES)
+
+
+def _send(send_id: int) -> Any:
+    # FOR UPDATE: two receipts of one send must see each other's firsts, or both would count as unique.
+    found = one("SELECT * FROM sends WHERE id = :id FOR UPDATE", id=send_id)
+    if found is None:
+        raise NotFound("This message is not known any more.")
+    return found
+
+
+def _event(send: Any, kind: str, seen: dict[str, Any], key: str | None = None) -> bool:
+    """Writes a receipt unless it is written already. Returns False for a repetition."""
+    if key is None:
+        bucket = int(now().timestamp()) // REPEAT_SECONDS
+        who = f"{kind}|{send.id}|{seen.get('link_id')}|{seen.get('ip')}|{seen.get('user_agent')}|{bucket}"
+        key = hashlib.sha256(who.encode()).hexdigest()[:32]
+    return bool(run(
+        "INSERT INTO engagement_events (send_id, kind, at, url, link_id, user_agent, ip, provider_event_id)"
+        " VALUES (:send_id, :kind, :at, :url, :link_id, :user_agent, :ip, :key)"
+        " ON CONFLICT (org_id, provider_event_id) DO NOTHING",
+        send_id=send.id, kind=kind, at=now(), url=seen.get("url"), link_id=seen.get("link_id"), ip=seen.get("ip"),
+        user_agent=(seen.get("user_agent") or "")[:400] or None, key=key,
+    ))  # fmt: skip
+
+
+def _since_sent(send: Any) -> float | None:
+    return (now() - send.sent_at).total_seconds() if send.sent_at else None
+
+
+def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
+    """Records that the pixel of a send was fetched. seen: user_agent, ip. Raises NotFound."""
+    send = _send(send_id)
+    machine = is_machine(seen.get("user_agent"), _since_sent(send), purpose)
+    if not _event(send, "machine_open" if machine else "opened", seen):
+        return
+    if machine:
+        run(
+            "UPDATE sends SET machine_open_count = machine_open_count + 1, updated_at = now() WHERE id = :id",
+            id=send_id,
+        )
+        if not send.machine_open_count:
+            _moved(send, Counter(machine_opened=1), "email_machine_opened")
+        return
+    run(
+        "UPDATE sends SET open_count = open_count + 1, opened_at = COALESCE(opened_at, now()),"
+        f" status = CASE WHEN {reached('opened')} THEN 'opened' ELSE status END, updated_at = now() WHERE id = :id",
+        id=send_id,
+    )
+    first = not send.opened_at
+    _moved(send, Counter(opens=1, opened=int(first)), "email_opened" if first else None)
+
+
+def clicked(send_id: int, link_id: int, url: str, seen: dict[str, Any], purpose: str = "") -> None:
+    """Records that a link of a send was followed. url: where it leads. Raises NotFound.
+
+    A person who clicks has read the message, so a first click without an open counts as the open too.
+    """
+    send = _send(send_id)
+    seen = seen | {"url": url, "link_id": link_id}
+    machine = is_machine(seen.get("user_agent"), _since_sent(send), purpose)
+    if not _event(send, "machine_click" if machine else "clicked", seen) or machine:
+        return
+    run(
+        "UPDATE sends SET click_count = click_count + 1, clicked_at = COALESCE(clicked_at, now()),"
+        " opened_at = COALESCE(opened_at, now()), open_count = GREATEST(open_count, 1),"
+        " links_clicked = links_clicked || jsonb_build_array(jsonb_build_object('url', CAST(:url AS text), 'clicked_at', now())),"
+        f" status = CASE WHEN {reached('clicked')} THEN 'clicked' ELSE status END, updated_at = now() WHERE id = :id",
+        id=send_id, url=url,
+    )  # fmt: skip
+    first_open = int(not send.opened_at)
+    moved = Counter(clicks=1, clicked=int(not send.clicked_at), opens=first_open, opened=first_open)
+    _moved(send, moved, "email_clicked", {"url": url})
+
+
+def unsubscribed(send_id: int, seen: dict[str, Any], *, source: str) -> bool:
+    """Takes the lead off e-mail before the next claim. source: "one-click" or "page". Returns False if they were off.
+
+    Raises NotFound.
+    """
+    send = _send(send_id)
+    consents.suppress(send.channel, send.recipient_address, "unsubscribe")
+    changed = bool(send.lead_id) and consents.set_consent(
+        send.lead_id, send.channel, "unsubscribed", source=source, evidence=f"send {send.id}"
+    )
+    if not changed:
+        return False
+    _event(send, "unsubscribed", seen, f"unsubscribed|{send.id}|{now().timestamp()}")
+    first = not send.unsubscribed_at
+    run(
+        "UPDATE sends SET unsubscribed_at = COALESCE(unsubscribed_at, now()), updated_at = now() WHERE id = :id",
+        id=send_id,
+    )
+    _moved(send, Counter(unsubscribed=int(first)), "email_unsubscribed")
+    return True
+
+
+def resubscribed(send_id: int, seen: dict[str, Any]) -> bool:
+    """Puts the lead back on e-mail at their own wish. Returns False if they were on. Raises NotFound."""
+    send = _send(send_id)
+    if not send.lead_id:
+        raise NotFound("This message is not known any more.")
+    consents.release(send.channel, send.recipient_address, "unsubscribe")
+    if not consents.set_consent(send.lead_id, send.channel, "subscribed", source="page", evidence=f"send {send.id}"):
+        return False
+    _event(send, "resubscribed", seen, f"resubscribed|{send.id}|{now().timestamp()}")
+    _moved(send, Counter(), "email_resubscribed")
+    return True
+
+
+def _resolved(send: Any) -> Counter[str]:
+    """A receipt of an `unknown` send proves that it went out. Returns the counters that move with it."""
+    if send.status != "unknown":
+        return Counter()
+    run("UPDATE sends SET sent_at = COALESCE(sent_at, now()), delivered_at = COALESCE(delivered_at, now()),"
+        " status = CASE WHEN status = 'unknown' THEN 'sent' ELSE status END, error_message = NULL WHERE id = :id", id=send.id)  # fmt: skip
+    moved = Counter(sent=1, delivered=1)
+    moved["unknown"] = -1
+    return moved
+
+
+def _moved(send: Any, moved: Counter[str], fact: str | None, payload: dict[str, Any] | None = None) -> None:
+    moved.update(_resolved(send))
+    tallies.add(send.campaign_id, send.channel, moved, send.variant)
+    if fact and send.lead_id:
+        timeline.record(send.lead_id, fact, {"campaign_id": send.campaign_id, "send_id": send.id} | (payload or {}))
+        run("UPDATE leads SET last_activity_at = now() WHERE id = :id", id=send.lead_id)

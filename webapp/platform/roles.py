@@ -1,0 +1,49 @@
+"""Who may do what: the one table every face asks."""
+
+from typing import Protocol
+
+from webapp.platform.errors import Forbidden
+
+ROLES = ("admin", "marketer", "agent", "viewer")
+ADMIN = frozenset({"admin"})
+MARKETING = frozenset({"admin", "marketer"})
+READERS = frozenset({"admin", "marketer", "viewer"})
+EVERYONE = frozenset(ROLES)
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "home.view": EVERYONE,
+    "leads.view": EVERYONE,
+    "leads.edit": MARKETING,
+    "leads.export": READERS,
+    "imports.run": MARKETING,
+    "imports.view": READERS,
+    "segments.view": READERS,
+    "segments.edit": MARKETING,
+    "templates.view": READERS,
+    "templates.edit": MARKETING,
+    "campaigns.view": READERS,
+    "campaigns.edit": MARKETING,
+    "campaigns.send": MARKETING,
+    "mailbox.view": READERS,
+    "senders.view": READERS,
+    "senders.edit": ADMIN,
+    "users.manage": ADMIN,
+    "audit.view": ADMIN,
+    "scheduler.view": ADMIN,
+}
+
+
+class Actor(Protocol):
+    role: str
+    is_superuser: bool
+
+
+def can(actor: Actor, permission: str) -> bool:
+    """True if the actor's role holds the permission (a KeyError for one that does not exist)."""
+    return actor.is_superuser or actor.role in PERMISSIONS[permission]
+
+
+def require(actor: Actor, permission: str) -> None:
+    """Raises Forbidden unless the actor holds the permission."""
+    if not can(actor, permission):
+        raise Forbidden()

@@ -1,0 +1,18 @@
+"""Every table of the house, imported so that migrations and the catalogue tests see them all."""
+
+from webapp.audience import consents, leads, policies, segments, timeline
+from webapp.audience.imports import tables as imports
+from webapp.campaigns import campaigns
+from webapp.messaging import links, mailbox, receipts, senders, sends, tallies, templates
+from webapp.platform import api_tokens, audit, idempotency, jobs, organizations, users, work
+from webapp.platform.db import Base
+
+MODULES = (
+    organizations, users, api_tokens, audit, idempotency, jobs, work,
+    leads, policies, timeline, consents, segments, imports,
+    senders, templates, links, sends, receipts, tallies, mailbox,
+    campaigns,
+)  # fmt: skip
+metadata = Base.metadata
+# Of the house and not of an organisation: no org_id, no row-level security.
+HOUSE_TABLES = {"organizations", "job_runs", "scheduler_nodes", "scheduler_lease", "alembic_version"}
