@@ -5,6 +5,7 @@ standing cast in it.
 """
 
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from webapp.platform.db import db, transaction
 from webapp.platform.embedded import Embedded
 from webapp.platform.users import User
 
+logging.getLogger("werkzeug").setLevel("WARNING")
 # Hashes as cheap as the library allows: the tests sign in hundreds of times.
 users.hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 users._NOBODY = users.hasher.hash("nobody's password")

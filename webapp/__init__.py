@@ -3,12 +3,20 @@
 from flask import Flask
 from flask_migrate import Migrate
 
-from webapp import api, cli, tables, web
+from webapp import api, cli, tables
 from webapp.platform import db as database
 from webapp.platform import logs, secrets, signing
 from webapp.platform.config import ROOT, Settings
+from webapp.web import face
 
 UPLOAD_LIMIT = 100 * 1024 * 1024  # bytes
+
+
+def _version_static(endpoint: str, values: dict) -> None:
+    """Names a static file's version in its address, so that browsers may keep it for a year."""
+    if endpoint == "static" and "filename" in values:
+        path = ROOT / "static" / values["filename"]
+        values["v"] = int(path.stat().st_mtime) if path.exists() else 0
 
 
 def create_app(settings: Settings, owner_url: str, *, pool_size: int = 12) -> Flask:
@@ -32,7 +40,8 @@ def create_app(settings: Settings, owner_url: str, *, pool_size: int = 12) -> Fl
     database.init_app(app, owner_url, pool_size)
     Migrate(app, database.db, directory=str(ROOT / "migrations"), compare_type=True)
     assert tables.metadata is database.Base.metadata
-    web.init_app(app)
+    app.url_defaults(_version_static)
+    face.init_app(app)
     api.init_app(app)
     cli.init_app(app)
     return app

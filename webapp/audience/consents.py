@@ -57,6 +57,14 @@ def set_consent(lead_id: int, channel: str, status: str, *, source: str, evidenc
         source=source,
         evidence=evidence,
     )
+    if status == "subscribed":
+        # Their own later word lifts what their own earlier word barred; a bounce or a complaint stays barred.
+        run(
+            "DELETE FROM suppressions USING leads WHERE leads.org_id = suppressions.org_id AND leads.id = :lead"
+            " AND suppressions.channel = :channel AND suppressions.reason IN ('unsubscribe', 'stop')"
+            " AND suppressions.address = CASE WHEN :channel = 'email' THEN leads.email_key ELSE leads.phone END",
+            lead=lead_id, channel=channel,
+        )  # fmt: skip
     if changed:
         timeline.record(lead_id, "consent_changed", {"channel": channel, "to": status, "source": source})
     return bool(changed)
@@ -101,8 +109,8 @@ def verdict(channel: str, lead: str = "l") -> str:
     return (
         f"CASE WHEN {lead}.deleted_at IS NOT NULL OR {lead}.anonymized_at IS NOT NULL THEN 'lead_removed'"
         f" WHEN {address} IS NULL THEN '{missing}'"
-        " WHEN suppressions.id IS NOT NULL THEN 'suppressed'"
         " WHEN consents.status = 'unsubscribed' THEN 'unsubscribed'"
+        " WHEN suppressions.id IS NOT NULL THEN 'suppressed'"
         " WHEN consents.status = 'pending' THEN 'consent_pending'"
         " WHEN consents.id IS NULL THEN 'no_consent' END"
     )

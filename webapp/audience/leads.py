@@ -42,7 +42,7 @@ class Lead(Tenant, Changing, Base):
     first_name: Mapped[str | None]
     last_name: Mapped[str | None]
     email: Mapped[str | None]
-    phone: Mapped[str | None]
+    phone: Mapped[str | None] = mapped_column(Text(collation="C"))
     status: Mapped[str] = mapped_column(server_default="new")
     priority: Mapped[str] = mapped_column(server_default="medium")
     source: Mapped[str | None]
@@ -270,7 +270,7 @@ def search(term: str) -> Any:
 
 def _begins(column: Any, prefix: str) -> Any:
     # A range and not LIKE: see `_key`.
-    return column.collate("C").between(prefix, prefix + "\U0010ffff")
+    return (column >= prefix) & (column < prefix + "\U0010ffff")
 
 
 def count() -> int:

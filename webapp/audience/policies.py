@@ -7,7 +7,7 @@ from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, value
 
 STATUSES = ("active", "lapsed", "cancelled", "expired")
 PAYMENT_STATUSES = ("paid", "due", "overdue")
@@ -40,3 +40,12 @@ class Policy(Tenant, Changing, Base):
 def of_lead(lead_id: int) -> list[Policy]:
     """Returns a lead's policies, the next to renew first."""
     return list(db.session.scalars(select(Policy).where(Policy.lead_id == lead_id).order_by(Policy.renews_on)))
+
+
+def renewing(days: int) -> int:
+    """Returns how many active policies renew within so many days."""
+    return value(
+        "SELECT count(*) FROM policies WHERE status = 'active' AND renews_on >= current_date"
+        " AND renews_on <= current_date + CAST(:days AS int)",
+        days=days,
+    )

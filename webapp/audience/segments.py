@@ -104,10 +104,10 @@ def save(segment: Segment | None, values: dict[str, Any], created_by: int | None
             group = parse(values.get("criteria") or EVERYONE)
     except Invalid as problem:
         errors |= problem.errors
-    slug = slugify(values.get("slug") or name)
+    slug = slugify(values.get("slug") or (segment.slug if segment else name))
     taken = select(Segment.id).where(Segment.slug == slug, Segment.id != (segment.id if segment else 0))
-    if "name" not in errors and (segment is None or "slug" in values or "name" in values) and db.session.scalar(taken):
-        errors["name"] = "There is a segment of that name already."
+    if "name" not in errors and db.session.scalar(taken):
+        errors["slug" if values.get("slug") else "name"] = "There is a segment of that name already."
     if errors:
         raise Invalid(errors)
     if segment is None:

@@ -30,6 +30,8 @@ FACTS: dict[str, tuple[str, str]] = {
     "email_sent": ("E-mail sent", "send"),
     "email_failed": ("E-mail not accepted", "mail-x"),
     "email_skipped": ("E-mail not sent", "mail-off"),
+    "email_bounced": ("E-mail bounced", "mail-x"),
+    "email_complained": ("Marked as spam", "alert-triangle"),
     "email_unknown": ("E-mail outcome unknown", "help-circle"),
     "email_opened": ("Opened e-mail", "mail-opened"),
     "email_machine_opened": ("E-mail fetched by a machine", "robot"),

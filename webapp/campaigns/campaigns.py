@@ -162,7 +162,7 @@ def _problems(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, st
     for field, words in (("schedule_type", SCHEDULES[:2]), ("category", CATEGORIES), ("goal", GOALS)):
         if values.get(field) and values[field] not in words:
             errors[field] = f"Choose one of {', '.join(words)}."
-    if not 1 <= (values.get("priority") or 5) <= 10:
+    if "priority" in values and values["priority"] not in range(1, 11):
         errors["priority"] = "A priority is a number from 1 (first) to 10."
     for field in ("subject_line", "preview_text"):
         if problem := templates.tokens.problem(values.get(field) or ""):
@@ -209,9 +209,7 @@ def launch(campaign_id: int) -> Campaign:
         raise Refused(f"This campaign is {campaign.status} already.")
     if errors := missing(campaign):
         raise Invalid(errors, "The campaign is not complete yet.")
-    template = templates.get(campaign.template_id)
-    campaign.template_version_id = templates.latest_version(template).id
-    template.usage_count += 1
+    campaign.template_version_id = templates.latest_version(templates.get(campaign.template_id)).id
     campaign.scheduled_at = campaign.scheduled_at or now()
     move(campaign, "scheduled")
     work.announce(WORK, campaign.scheduled_at)
@@ -222,6 +220,8 @@ def unschedule(campaign_id: int) -> Campaign:
     """Takes a scheduled campaign back to draft. Raises Refused once it has started."""
     campaign = get(campaign_id, lock=True)
     move(campaign, "draft")
+    if campaign.schedule_type == "immediate":
+        campaign.scheduled_at = None
     return campaign
 
 

@@ -11,7 +11,7 @@ from webapp.messaging.compose import Bodies
 from webapp.messaging.delivery import NothingToDo, Order
 from webapp.platform import work
 from webapp.platform.clock import now
-from webapp.platform.db import db, one, transaction
+from webapp.platform.db import db, one, refresh_statistics, transaction
 from webapp.platform.logs import log
 
 logger = log(__name__)
@@ -27,6 +27,7 @@ def start_due() -> int:
             if campaign is None:
                 return started
             _start(campaign)
+        refresh_statistics("campaign_recipients", "sends")
         started += 1
 
 
@@ -41,6 +42,7 @@ def _start(campaign: Campaign) -> None:
     campaigns.move(campaign, "active")
     campaign.started_at = now()
     planned = plan.write(campaign)
+    templates.count_use(campaign.template_id)
     logger.info("campaign started", campaign=campaign.id, planned=planned)
 
 

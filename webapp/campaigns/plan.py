@@ -4,7 +4,8 @@ counts it, the other writes it down."""
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, literal_column, select, text
+from sqlalchemy import Select, func, literal, literal_column, select, text
+from sqlalchemy.dialects.postgresql import insert
 
 from webapp.audience import segments
 from webapp.audience.consents import verdict, verdict_joins
@@ -31,11 +32,11 @@ def preview(campaign: Campaign, channel: str = "email") -> dict[str | None, int]
         return {}
     judged = _judged(campaign, channel).subquery()
     counted = select(judged.c.skip_reason, func.count()).group_by(judged.c.skip_reason)
-    return {reason: n for reason, n in db.session.execute(counted)}
+    return dict(db.session.execute(counted).all())
 
 
 def write(campaign: Campaign, channel: str = "email") -> int:
-    """Freezes the audience and lays one send for each who may be reached. Returns how many were planned in all.
+    """Freezes the audience and lays one send for each who may be reached. Returns how many were planned.
 
     Doing it twice adds nothing: the audience is unique by lead, the sends by their dedup key.
     """
@@ -43,9 +44,10 @@ def write(campaign: Campaign, channel: str = "email") -> int:
     judged = _judged(campaign, channel, Lead.id).subquery()
     state = literal_column("CASE WHEN skip_reason IS NULL THEN 'planned' ELSE 'skipped' END")
     frozen = select(literal(campaign.id), judged.c.id, state, judged.c.skip_reason, literal(today))
-    # Inline, because the statement's own RETURNING of a million ids would come back to Python.
     columns = ["campaign_id", "lead_id", "state", "skip_reason", "planned_on"]
-    db.session.execute(insert(CampaignRecipient).from_select(columns, frozen).inline())
+    # Inline, because the statement's own RETURNING of a million ids would come back to Python.
+    freeze = insert(CampaignRecipient).from_select(columns, frozen).inline().on_conflict_do_nothing()
+    planned = db.session.execute(freeze.execution_options(preserve_rowcount=True)).rowcount
     run(
         """
         INSERT INTO sends (campaign_id, kind, lead_id, channel, sender_id, recipient_address, recipient_name,
@@ -60,10 +62,12 @@ def write(campaign: Campaign, channel: str = "email") -> int:
         channel=channel, sender=campaign.sender_id, version=campaign.template_version_id, today=today,
         priority=campaign.priority, org=campaign.org_id, campaign=campaign.id,
     )  # fmt: skip
-    planned = value("SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id",
-                    org=campaign.org_id, id=campaign.id)  # fmt: skip
-    skipped = value("SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id"
-                    " AND state = 'skipped'", org=campaign.org_id, id=campaign.id)  # fmt: skip
+    if not planned:
+        return 0
+    skipped = value(
+        "SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id AND state = 'skipped'",
+        org=campaign.org_id, id=campaign.id,
+    )  # fmt: skip
     campaign.target_count = planned
     tallies.add(campaign.id, channel, Counter(planned=planned, skipped=skipped))
     return planned
@@ -79,4 +83,4 @@ def skipped(campaign: Campaign) -> dict[str, int]:
         ),
         {"id": campaign.id},
     )
-    return {reason: n for reason, n in found}
+    return dict(found.all())

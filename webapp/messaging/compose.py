@@ -16,6 +16,7 @@ from webapp.messaging import tokens
 from webapp.platform.signing import Signer
 
 HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(["'])(.*?)\2""", re.I | re.S)
+PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ]{0,60}$")
 URL_TOKEN = re.compile(r"^\{\{[-\s]*(\w+)[-\s]*\}\}$")
 FOOTER = (
     '<p style="margin:32px 0 0;font:12px/1.5 sans-serif;color:#777;text-align:center">{{ company_name }} &middot; '
@@ -67,14 +68,6 @@ class Message:
     data: bytes
 
 
-def token_urls(signer: Signer, base_url: str, org_id: int, send_id: int) -> dict[str, str]:
-    """Returns the addresses a message of one send may carry."""
-    return {
-        "unsubscribe_url": f"{base_url}/u/{signer.pack('unsubscribe', org_id, send_id)}",
-        "view_url": f"{base_url}/v/{signer.pack('view', org_id, send_id)}",
-    }
-
-
 @dataclass
 class Composer:
     """Builds the messages of one campaign. track: link as written -> link id, or None to leave links alone."""
@@ -119,12 +112,26 @@ class Composer:
     def values(self, row: Any) -> dict[str, Any]:
         """Returns what the tokens stand for. row: a lead's columns as the outbox claims them, with the send's id."""
         values = lead_values(row, self.head.company)
-        values |= token_urls(self.signer, self.head.base_url, self.head.org_id, row.id)
-        values["_open"] = f"{self.head.base_url}/t/o/{self.signer.pack('open', self.head.org_id, row.id)}.gif"
+        values["unsubscribe_url"] = self._url("u", "unsubscribe", row.id)
+        if "view_url" in self.needs:
+            values["view_url"] = self._url("v", "view", row.id)
+        values["_open"] = self._url("t/o", "open", row.id) + ".gif"
         for link_id in self.link_ids.values():
-            token = self.signer.pack("click", self.head.org_id, row.id, link_id)
-            values[f"_link_{link_id}"] = f"{self.head.base_url}/t/c/{token}"
+            values[f"_link_{link_id}"] = self._url("t/c", "click", row.id, link_id)
         return values
+
+    def _url(self, path: str, purpose: str, *numbers: int) -> str:
+        return f"{self.head.base_url}/{path}/{self.signer.pack(purpose, self.head.org_id, *numbers)}"
+
+    def render(self, row: Any, extra: dict[str, Any] | None = None) -> tuple[str, str, str]:
+        """Returns (subject, HTML, text) for one lead, as `build` puts them into a message."""
+        return self._filled(self.values(row) | (extra or {}))
+
+    def _filled(self, values: dict[str, Any]) -> tuple[str, str, str]:
+        render = self.environment.render_template
+        values["_preview"] = render("preview.txt", **values)
+        subject = _one_line(render("subject.txt", **values))
+        return subject, render("body.html", **values), render("body.txt", **values)
 
     def build(self, row: Any, extra: dict[str, Any] | None = None) -> Message:
         """Returns the message for one claimed row. extra: values looked up beside the lead (policy, agent).
@@ -132,29 +139,29 @@ class Composer:
         Raises minijinja.TemplateError where the template cannot be filled in for this lead.
         """
         values = self.values(row) | (extra or {})
-        render = self.environment.render_template
-        values["_preview"] = render("preview.txt", **values)
-        subject = _one_line(render("subject.txt", **values))
+        subject, page, text = self._filled(values)
         bounce = f"bounce-{self.signer.pack('bounce', self.head.org_id, row.id)}@{self.head.bounce_domain}"
         message_id = f"<{self.signer.pack('message', self.head.org_id, row.id)}@{self.head.bounce_domain}>"
-        text = binascii.b2a_qp(render("body.txt", **values).replace("\r\n", "\n").encode(), istext=True)
-        page = binascii.b2a_qp(render("body.html", **values).replace("\r\n", "\n").encode(), istext=True)
         headers = (
-            f"To: {formataddr((_one_line(row.recipient_name or ''), row.recipient_address))}\n"
+            f"To: {mailbox(_one_line(row.recipient_name or ''), row.recipient_address)}\n"
             f"Subject: {encoded(subject)}\nDate: {formatdate()}\nMessage-ID: {message_id}\n"
             f"List-Unsubscribe: <{values['unsubscribe_url']}>\n{self.fixed}"
         )
         data = b"\n".join((
             headers.encode("ascii"),
             b"--" + BOUNDARY.encode(),
-            b'Content-Type: text/plain; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', text,
+            b'Content-Type: text/plain; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', _printable(text),
             b"--" + BOUNDARY.encode(),
-            b'Content-Type: text/html; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', page,
+            b'Content-Type: text/html; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', _printable(page),
             b"--" + BOUNDARY.encode() + b"--\n",
         ))  # fmt: skip
         # b2a_qp leaves lone CRs of the input as they are; a bare CR or LF must never reach the wire.
         data = data.replace(b"\r", b"").replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
         return Message(row.id, bounce, row.recipient_address, message_id, data)
+
+
+def _printable(text: str) -> bytes:
+    return binascii.b2a_qp(text.replace("\r\n", "\n").encode(), istext=True)
 
 
 def dressed(body: str) -> str:
@@ -194,6 +201,13 @@ def lead_values(row: Any, company: str) -> dict[str, Any]:
     }
 
 
+def mailbox(name: str, address: str) -> str:
+    """Returns a name and an address as a header shows them. Plain names, nearly all of them, need no quoting."""
+    if PLAIN_NAME.match(name):
+        return f"{name} <{address}>"
+    return formataddr((name, address))
+
+
 def encoded(subject: str) -> str:
     """Returns a header value: as it is where it is short ASCII, otherwise folded and encoded by RFC 2047."""
     if subject.isascii() and subject.isprintable() and len(subject) < 68 and "=?" not in subject:
@@ -203,4 +217,6 @@ def encoded(subject: str) -> str:
 
 def _one_line(text: str) -> str:
     # A header value is one line of printable characters, whatever a lead's name contains.
+    if text.isprintable():
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -4,7 +4,7 @@ import html2text
 
 
 def html_to_text(html: str) -> str:
-    """Returns readable plain text: links as "words (address)" footnotes apart, no markup, tokens untouched."""
+    """Returns readable plain text: links as "words (address)", no markup, tokens untouched."""
     maker = html2text.HTML2Text(bodywidth=0)
     maker.ignore_images = maker.ignore_emphasis = maker.ignore_tables = True
     maker.single_line_break = False
@@ -13,8 +13,16 @@ def html_to_text(html: str) -> str:
     maker.protect_links = True
     maker.escape_snob = False
     maker.unicode_snob = True
-    text = maker.handle(html).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    lines = [_link_words(line.lstrip("# ").replace("\\-", "-").replace("\\.", ".")) for line in text.splitlines()]
+    # Cells of a row stand apart; links whose words end a sentence keep its full stop outside the address.
+    text = (
+        maker.handle(html.replace("</td>", " </td>").replace("</th>", " </th>"))
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+    )
+    lines = [
+        _link_words(line.lstrip("# ").replace("\\-", "-").replace("\\.", ".")).rstrip() for line in text.splitlines()
+    ]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -25,6 +33,6 @@ def _link_words(line: str) -> str:
         if open_bracket < 0 or end < 0:
             break
         words, address = rest[open_bracket + 1 : start], rest[start + 3 : end]
-        out += rest[:open_bracket] + (address if words == address else f"{words}: {address}")
+        out += rest[:open_bracket] + (address if words == address else f"{words} ({address})")
         rest = rest[end + 2 :]
     return out + rest

@@ -55,6 +55,14 @@ class _Handler:
         return "250 2.0.0 Kept"
 
 
+class _Controller(Controller):
+    """A controller on a port of the system's choice; its own first knock must go to the port it really got."""
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
 _controllers: dict[int, Controller] = {}
 _starting = threading.Lock()
 
@@ -65,7 +73,7 @@ def address_of_server() -> tuple[str, int]:
     with _starting:
         controller = _controllers.get(id(app))
         if controller is None:
-            controller = Controller(
+            controller = _Controller(
                 _Handler(app), hostname="127.0.0.1", port=0, ready_timeout=15, data_size_limit=10_000_000,
                 ident="Canvass mailbox",
             )  # fmt: skip

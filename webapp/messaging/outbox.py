@@ -22,6 +22,15 @@ TALK_SECONDS = 30  # no new message is begun later than this after the claim; wh
 RETRIES = 3
 BACKOFF_SECONDS = (30, 120, 600)
 
+ENDS = ("sent", "failed", "unknown")
+# The facts are written by the statement that made them true: nothing of a batch travels to Python and back.
+FACTS = """facts AS (
+            INSERT INTO lead_events (lead_id, type, payload)
+            SELECT lead_id, channel || '_' || status, jsonb_strip_nulls(jsonb_build_object(
+                'campaign_id', campaign_id, 'send_id', id, 'error', error_message))
+            FROM changed WHERE status IN ('sent', 'failed', 'unknown') AND lead_id IS NOT NULL)"""
+COUNTED = "SELECT campaign_id, channel, status, count(*)::int AS n FROM changed GROUP BY 1, 2, 3"
+
 LEAD_COLUMNS = (
     "first_name, last_name, email, phone, city, state, attributes, owner_id, country, timezone, language"
 )  # fmt: skip
@@ -103,23 +112,26 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
     """Records the outcomes of a claim where its token still holds. Returns how many sends ended in which status."""
     attempts = {row.id: row.attempts for row in claimed.rows}
     settled = [(o, *_verdict(o, attempts[o.send_id])) for o in outcomes]
-    changed = rows(
-        """
-        UPDATE sends s SET status = o.status,
-            attempts = s.attempts - o.uncounted,
-            not_before = CASE WHEN o.status = 'pending' THEN now() + o.wait * interval '1 second' ELSE s.not_before END,
-            sent_at = CASE WHEN o.status = 'sent' THEN now() END,
-            -- E-mail reports only failures: accepted counts as delivered until a bounce says otherwise.
-            delivered_at = CASE WHEN o.status = 'sent' AND s.channel = 'email' THEN now() END,
-            provider_message_id = NULLIF(o.provider_id, ''), error_code = NULLIF(o.code, ''),
-            error_message = NULLIF(o.message, ''),
-            bounce_type = CASE WHEN o.status = 'failed' AND o.code LIKE '5%' THEN 'hard' END,
-            claim_token = NULL, lease_until = NULL, updated_at = now()
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]), CAST(:uncounted AS int[]),
-                    CAST(:providers AS text[]), CAST(:codes AS text[]), CAST(:messages AS text[]))
-             AS o (id, status, wait, uncounted, provider_id, code, message)
-        WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
-        RETURNING s.id, s.lead_id, s.status, s.error_message
+    counted = rows(
+        f"""
+        WITH changed AS (
+            UPDATE sends s SET status = o.status,
+                attempts = s.attempts - o.uncounted,
+                not_before = CASE WHEN o.status = 'pending' THEN now() + o.wait * interval '1 second' ELSE s.not_before END,
+                sent_at = CASE WHEN o.status = 'sent' THEN now() END,
+                -- E-mail reports only failures: accepted counts as delivered until a bounce says otherwise.
+                delivered_at = CASE WHEN o.status = 'sent' AND s.channel = 'email' THEN now() END,
+                provider_message_id = NULLIF(o.provider_id, ''), error_code = NULLIF(o.code, ''),
+                error_message = NULLIF(o.message, ''),
+                bounce_type = CASE WHEN o.status = 'failed' AND o.code LIKE '5%' THEN 'hard' END,
+                claim_token = NULL, lease_until = NULL, updated_at = now()
+            FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]),
+                        CAST(:uncounted AS int[]), CAST(:providers AS text[]), CAST(:codes AS text[]),
+                        CAST(:messages AS text[])) AS o (id, status, wait, uncounted, provider_id, code, message)
+            WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
+            RETURNING s.id, s.lead_id, s.campaign_id, s.channel, s.status, s.error_message
+        ), {FACTS}
+        {COUNTED}
         """,
         org=tenancy.current_org(), token=claimed.token,
         ids=[o.send_id for o, *_ in settled], statuses=[status for _, status, _, _ in settled],
@@ -127,7 +139,7 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
         providers=[o.provider_id or "" for o, *_ in settled], codes=[o.code or "" for o, *_ in settled],
         messages=[(o.message or "").replace("\0", "")[:1000] for o, *_ in settled],
     )  # fmt: skip
-    return _note(claimed.campaign_id, claimed.channel, changed)
+    return _tally(counted)
 
 
 def _verdict(outcome: Outcome, attempts: int) -> tuple[str, int, int]:
@@ -139,40 +151,32 @@ def _verdict(outcome: Outcome, attempts: int) -> tuple[str, int, int]:
     return {"accepted": "sent", "unknown": "unknown"}.get(outcome.kind, "failed"), 0, 0
 
 
-def _note(campaign_id: int | None, channel: str, changed: list[Any]) -> Counter[str]:
-    """Writes the facts and moves the counters of sends that reached an end."""
-    ended = Counter(row.status for row in changed)
-    for status in ("sent", "failed", "unknown"):
-        timeline.record_many(
-            [
-                (row.lead_id, {"campaign_id": campaign_id, "send_id": row.id} | ({"error": row.error_message} if row.error_message else {}))
-                for row in changed
-                if row.status == status and row.lead_id
-            ],
-            f"{channel}_{status}",
-        )  # fmt: skip
-    moved = Counter({status: ended[status] for status in ("sent", "failed", "unknown")})
-    if channel == "email":
-        moved["delivered"] = ended["sent"]
-    tallies.add(campaign_id, channel, moved)
-    return ended
+def _tally(counted: list[Any]) -> Counter[str]:
+    """Moves the counters of sends that reached an end. counted: campaign_id, channel, status, n."""
+    for row in counted:
+        moved = Counter({row.status: row.n} if row.status in ENDS else {})
+        if row.status == "sent" and row.channel == "email":
+            moved["delivered"] = row.n
+        tallies.add(row.campaign_id, row.channel, moved)
+    return Counter({row.status: row.n for row in counted})
 
 
 def expire() -> int:
     """Turns sends whose lease ran out while sending into `unknown`. Returns how many."""
-    changed = rows(
-        """
-        UPDATE sends SET status = 'unknown', claim_token = NULL, lease_until = NULL, updated_at = now(),
-            error_message = 'The process that was sending this stopped before it could say how it went.'
-        WHERE org_id = :org AND id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
-                                       AND lease_until < now() LIMIT 5000 FOR UPDATE SKIP LOCKED)
-        RETURNING id, lead_id, status, error_message, campaign_id, channel
+    counted = rows(
+        f"""
+        WITH changed AS (
+            UPDATE sends SET status = 'unknown', claim_token = NULL, lease_until = NULL, updated_at = now(),
+                error_message = 'The process that was sending this stopped before it could say how it went.'
+            WHERE org_id = :org AND id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
+                                           AND lease_until < now() LIMIT 5000 FOR UPDATE SKIP LOCKED)
+            RETURNING id, lead_id, campaign_id, channel, status, error_message
+        ), {FACTS}
+        {COUNTED}
         """,
         org=tenancy.current_org(),
     )
-    for key in {(row.campaign_id, row.channel) for row in changed}:
-        _note(*key, [row for row in changed if (row.campaign_id, row.channel) == key])
-    return len(changed)
+    return sum(_tally(counted).values())
 
 
 def next_due(campaign_ids: list[int]) -> Any:

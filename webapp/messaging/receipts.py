@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped
 
 from webapp.audience import consents, timeline
@@ -43,6 +43,7 @@ class EngagementEvent(Tenant, Base):
         one_of("kind", KINDS),
         Index(None, "org_id", "provider_event_id", unique=True),
         Index(None, "org_id", "send_id"),
+        Index("ix_engagement_events_link", "org_id", "link_id", postgresql_where=text("link_id IS NOT NULL")),
     )
 
 

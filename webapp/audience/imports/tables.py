@@ -32,6 +32,8 @@ class Import(Tenant, Changing, Base):
     failed: Mapped[int] = mapped_column(server_default="0")
     message: Mapped[str | None]
     created_by: Mapped[int | None]
+    # Claims so far, so that a file that kills its process does not do so for ever.
+    attempts: Mapped[int] = mapped_column(server_default="0")
     claim_token: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

@@ -54,14 +54,14 @@ class Connection:
 
     def reply(self) -> tuple[int, str]:
         """Reads one reply: (code, text). Raises OSError at the connection's end."""
-        lines = []
+        text = ""
         while True:
             line = self.reader.readline(4096)
             if not line.endswith(b"\n") or not line[:3].isdigit():
                 raise ConnectionError("the server closed the connection")
-            lines.append(line[4:].strip().decode("utf-8", "replace"))
+            text += line[4:-1].decode("utf-8", "replace")
             if line[3:4] != b"-":
-                return int(line[:3]), " ".join(lines)
+                return int(line[:3]), text.strip()
 
     def ask(self, command: bytes) -> tuple[int, str]:
         self.smtp.sock.sendall(command)

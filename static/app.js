@@ -1,0 +1,183 @@
+// Behaviour of the shell. Pages carry no scripts of their own: they say what they need in data attributes.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const root = document.documentElement;
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-CSRFToken"] = $("meta[name=csrf-token]").content;
+  });
+  document.addEventListener("htmx:sendError", () => note("No connection. Trying again when it is back.", "danger"));
+
+  function note(text, kind) {
+    const box = document.createElement("div");
+    box.className = `toast-note toast-${kind}`;
+    box.dataset.toast = "";
+    box.textContent = text;
+    $("#toasts").append(box);
+    settle(box);
+  }
+
+  function settle(toast) {
+    if (toast.dataset.settled) return;
+    toast.dataset.settled = "yes";
+    // One with an Undo stays long enough to be thought about.
+    setTimeout(() => toast.remove(), toast.querySelector("form") ? 15000 : 6000);
+  }
+
+  // Questions before destructive acts, and no form sent twice by an impatient finger.
+  let asked = null;
+  document.addEventListener("submit", (event) => {
+    const form = event.target, button = event.submitter;
+    const question = button?.dataset.ask || form.dataset.ask;
+    if (question && asked !== form) {
+      event.preventDefault();
+      const dialog = $("#ask");
+      $("p", dialog).textContent = question;
+      dialog.returnValue = "no";
+      dialog.showModal();
+      dialog.addEventListener("close", () => {
+        if (dialog.returnValue === "yes") { asked = form; form.requestSubmit(button); asked = null; }
+      }, { once: true });
+      return;
+    }
+    if (form.method === "dialog" || form.method === "get" || button?.formTarget || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) return event.preventDefault();
+    form.dataset.sent = "yes";
+    button?.classList.add("btn-loading");
+  });
+  addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => {
+    delete form.dataset.sent;
+    $$(".btn-loading", form).forEach((button) => button.classList.remove("btn-loading"));
+  }));
+
+  document.addEventListener("click", (event) => {
+    const target = event.target;
+    if (target.closest("[data-dismiss-toast]")) return target.closest("[data-toast]").remove();
+    if (target.closest("[data-fold]")) {
+      const folded = root.classList.toggle("side-folded");
+      return localStorage.setItem("side", folded ? "folded" : "");
+    }
+    if (target.closest("[data-menu]")) return menu(!root.classList.contains("menu-open"));
+    if (root.classList.contains("menu-open") && !target.closest(".side")) menu(false);
+    if (target.closest("[data-close-slide]")) return closeSlide();
+    const removed = target.closest("[data-remove-rule]");
+    if (removed) {
+      removed.closest(".rule").remove();
+      return document.body.dispatchEvent(new Event("rule-removed"));
+    }
+    const insert = target.closest("[data-insert]");
+    if (insert) return insertToken(insert);
+    const tab = target.closest("[data-tab]");
+    if (tab) return showTab(tab);
+    const row = target.closest("tr[data-href]");
+    if (row && !target.closest("a, button, input, label")) location.href = row.dataset.href;
+  });
+
+  function menu(open) {
+    root.classList.toggle("menu-open", open);
+    $("[data-menu]")?.setAttribute("aria-expanded", open);
+  }
+
+  function closeSlide() {
+    const slide = $("#slide-over");
+    slide.hidden = true;
+    slide.replaceChildren();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { closeSlide(); menu(false); }
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if ((event.key === "/" && !typing) || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey))) {
+      const search = $("[data-shortcut='/']");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    }
+  });
+
+  // Bulk selection.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-bulk]");
+    if (!form) return;
+    if (event.target.matches("[data-check-all]")) $$("[data-check]", form).forEach((box) => { box.checked = event.target.checked; });
+    const bar = $(".bulk-bar", form), n = $$("[data-check]:checked", form).length;
+    if (!bar) return;
+    bar.hidden = n === 0;
+    $("[data-bulk-count]", bar).textContent = `${n} selected`;
+  });
+
+  // A token chip goes where the cursor last was.
+  let lastText = null;
+  document.addEventListener("focusin", (event) => { if (event.target.matches("[data-takes-tokens]")) lastText = event.target; });
+  function insertToken(chip) {
+    const box = lastText || $("[data-takes-tokens]");
+    if (!box) return;
+    box.setRangeText(chip.dataset.insert, box.selectionStart, box.selectionEnd, "end");
+    box.focus();
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function showTab(tab) {
+    $$("[data-tab]", tab.parentElement).forEach((other) => {
+      const here = other === tab;
+      other.setAttribute("aria-selected", here);
+      $("#" + other.dataset.tab).hidden = !here;
+    });
+  }
+
+  // Live preview: the form is posted into its iframe by a hidden button, a moment after typing stops.
+  document.addEventListener("input", (event) => preview(event.target));
+  document.addEventListener("change", (event) => preview(event.target));
+  let waiting = 0;
+  function preview(target) {
+    const button = target.closest?.("form[data-preview]") && $("#" + target.closest("form").dataset.preview);
+    if (!button) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => target.form.requestSubmit(button), 300);
+  }
+  document.addEventListener("click", (event) => {
+    const size = event.target.closest("[data-frame-width]");
+    if (!size) return;
+    const frame = $("#" + size.dataset.frame);
+    frame.classList.toggle("is-phone", size.dataset.frameWidth === "phone");
+    $$("[data-frame-width]", size.parentElement).forEach((other) => other.classList.toggle("active", other === size));
+  });
+
+  // Charts, drawn from the table beside them.
+  const charts = new Set();
+  function draw(box) {
+    if (!window.echarts || box.dataset.drawn) return;
+    box.dataset.drawn = "yes";
+    const data = JSON.parse(box.dataset.chart);
+    const style = getComputedStyle(root);
+    const ink = style.getPropertyValue("--tblr-secondary").trim() || "#667";
+    const line = style.getPropertyValue("--tblr-border-color").trim() || "#ddd";
+    const colors = ["--chart-1", "--chart-2", "--chart-3"].map((name) => style.getPropertyValue(name).trim());
+    const chart = echarts.init(box, null, { renderer: "canvas" });
+    chart.setOption({
+      color: colors, animation: false, grid: { left: 8, right: 12, top: 32, bottom: 4, containLabel: true },
+      legend: { top: 0, left: 0, icon: "circle", itemWidth: 8, itemHeight: 8, textStyle: { color: ink } },
+      tooltip: { trigger: "axis", renderMode: "richText" },
+      xAxis: { type: "category", data: data.labels, boundaryGap: false, axisLine: { lineStyle: { color: line } }, axisLabel: { color: ink, hideOverlap: true }, axisTick: { show: false } },
+      yAxis: { type: "value", minInterval: 1, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line, opacity: 0.6 } } },
+      series: data.series.map((s) => ({ name: s.name, data: s.data, type: "line", smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 } })),
+    });
+    charts.add(chart);
+  }
+  addEventListener("resize", () => charts.forEach((chart) => chart.isDisposed() ? charts.delete(chart) : chart.resize()));
+
+  function ready(part) {
+    $$("[data-toast]", part).forEach(settle);
+    $$("[data-chart]", part).forEach(draw);
+    $$("form[data-preview]", part).forEach((form) => $("#" + form.dataset.preview) && form.requestSubmit($("#" + form.dataset.preview)));
+    const wrong = $("[data-form-errors]", part);
+    if (wrong) ($(".is-invalid", part) || wrong).focus();
+  }
+  document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "slide-over") {
+      event.detail.target.hidden = false;
+      $("input:not([type=hidden]), button, a", event.detail.target)?.focus();
+    }
+    $$("[data-toast]").forEach(settle);
+  });
+})();

@@ -1,0 +1,167 @@
+"""Leads."""
+
+from typing import Any
+
+import marshmallow as ma
+from flask import g, request
+from flask.views import MethodView
+from flask_smorest.fields import Upload
+from sqlalchemy import select
+
+from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
+from webapp.audience import leads, timeline
+from webapp.audience.imports import imports
+from webapp.audience.leads import ALIVE, EDITABLE, INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, Lead
+from webapp.platform.errors import Invalid
+
+lead_api = room("leads", "/leads", "People we may talk to")
+TEXT = {"validate": ma.validate.Length(max=200), "allow_none": True}
+
+
+class LeadInputSchema(ma.Schema):
+    external_id = ma.fields.String(**TEXT)
+    first_name = ma.fields.String(**TEXT)
+    last_name = ma.fields.String(**TEXT)
+    email = ma.fields.String(**TEXT)
+    phone = ma.fields.String(**TEXT, metadata={"description": "any usual form; kept as E.164"})
+    status = ma.fields.String(validate=ma.validate.OneOf(STATUSES))
+    priority = ma.fields.String(validate=ma.validate.OneOf(PRIORITIES))
+    source = ma.fields.String(**TEXT)
+    insurance_type = ma.fields.String(validate=ma.validate.OneOf(INSURANCE_TYPES), allow_none=True)
+    state = ma.fields.String(**TEXT)
+    city = ma.fields.String(**TEXT)
+    country = ma.fields.String(**TEXT)
+    timezone = ma.fields.String(**TEXT)
+    language = ma.fields.String(**TEXT)
+    value_estimate = ma.fields.Decimal(allow_none=True, allow_nan=False)
+    customer_tier = ma.fields.String(validate=ma.validate.OneOf(TIERS), allow_none=True)
+    date_of_birth = ma.fields.Date(allow_none=True)
+    tags = ma.fields.List(ma.fields.String(validate=ma.validate.Length(max=60)), validate=ma.validate.Length(max=100))
+    attributes = ma.fields.Dict(keys=ma.fields.String())
+
+
+class LeadSchema(LeadInputSchema):
+    id = ma.fields.Integer()
+    owner_id = ma.fields.Integer(allow_none=True)
+    value_estimate = ma.fields.Float(allow_none=True)
+    score = ma.fields.Integer()
+    engagement_score = ma.fields.Integer()
+    created_at = ma.fields.DateTime()
+    updated_at = ma.fields.DateTime()
+
+
+class LeadQuery(PageArgs):
+    q = ma.fields.String(metadata={"description": "the beginning of a name, an e-mail address or a phone number"})
+    status = ma.fields.String(validate=ma.validate.OneOf(STATUSES))
+
+
+class FactSchema(ma.Schema):
+    id = ma.fields.Integer()
+    type = ma.fields.String()
+    payload = ma.fields.Dict()
+    actor = ma.fields.String(allow_none=True)
+    occurred_at = ma.fields.DateTime()
+
+
+class ImportFileSchema(ma.Schema):
+    file = Upload(required=True)
+
+
+class ImportSchema(ma.Schema):
+    id = ma.fields.Integer()
+    status = ma.fields.String()
+    file_name = ma.fields.String()
+    mapping = ma.fields.Dict()
+    total = ma.fields.Integer()
+    created = ma.fields.Integer()
+    updated = ma.fields.Integer()
+    skipped = ma.fields.Integer()
+    failed = ma.fields.Integer()
+    message = ma.fields.String(allow_none=True)
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    # jsonb cannot hold NUL, and nothing of ours needs it.
+    if "\\u0000" in request.get_data(as_text=True):
+        raise Invalid({"body": "Text cannot contain the character NUL."})
+    return {field: value for field, value in body.items() if field in EDITABLE}
+
+
+@lead_api.route("")
+class Leads(MethodView):
+    @needs("leads.view")
+    @lead_api.arguments(LeadQuery, location="query")
+    @lead_api.response(200, envelope(LeadSchema, many=True))
+    def get(self, args: dict[str, Any]) -> Any:
+        """Lists leads, newest first."""
+        query = select(Lead).where(ALIVE)
+        if args.get("q", "").strip():
+            query = query.where(leads.search(args["q"][:200].replace("\0", "")))
+        if "status" in args:
+            query = query.where(Lead.status == args["status"])
+        return paged(query, Lead.id, args, lambda lead: lead)
+
+    @needs("leads.edit")
+    @lead_api.arguments(LeadInputSchema)
+    @lead_api.response(201, envelope(LeadSchema))
+    def post(self, body: dict[str, Any]) -> Any:
+        """Adds a lead."""
+        return answer(leads.create(_checked(body), source="api"), "Lead created")
+
+
+@lead_api.route("/<int:lead_id>")
+class OneLead(MethodView):
+    @needs("leads.view")
+    @lead_api.response(200, envelope(LeadSchema))
+    def get(self, lead_id: int) -> Any:
+        """Returns a lead."""
+        return answer(leads.get(lead_id))
+
+    @needs("leads.edit")
+    @lead_api.arguments(LeadInputSchema)
+    @lead_api.response(200, envelope(LeadSchema))
+    def put(self, body: dict[str, Any], lead_id: int) -> Any:
+        """Changes the fields given, and no others."""
+        lead = leads.get(lead_id)
+        leads.update(lead, _checked(body))
+        return answer(lead, "Lead updated")
+
+    @needs("leads.edit")
+    @lead_api.response(200, envelope(None))
+    def delete(self, lead_id: int) -> Any:
+        """Deletes a lead; for 30 days it can be restored on the lead page."""
+        leads.remove([leads.get(lead_id).id])
+        return answer(message="Lead deleted")
+
+
+@lead_api.route("/<int:lead_id>/timeline")
+class LeadTimeline(MethodView):
+    @needs("leads.view")
+    @lead_api.response(200, envelope(FactSchema, many=True))
+    def get(self, lead_id: int) -> Any:
+        """Returns the latest 200 facts about a lead, newest first."""
+        leads.get(lead_id)
+        facts = timeline.of_lead(lead_id, limit=200)
+        return answer(facts, total=len(facts), page=1, page_size=200)
+
+
+@lead_api.route("/import")
+class LeadImport(MethodView):
+    @needs("imports.run")
+    @lead_api.arguments(ImportFileSchema, location="files")
+    @lead_api.response(202, envelope(ImportSchema))
+    def post(self, files: dict[str, Any]) -> Any:
+        """Imports a CSV or XLSX file with the columns as they are guessed. Read its progress from /leads/import/{id}."""
+        upload = files["file"]
+        started = imports.start(upload.filename or "import.csv", upload.read(), g.user.id)
+        imports.queue(started)
+        return answer(started, "Import queued")
+
+
+@lead_api.route("/import/<int:import_id>")
+class LeadImportProgress(MethodView):
+    @needs("imports.view")
+    @lead_api.response(200, envelope(ImportSchema))
+    def get(self, import_id: int) -> Any:
+        """Returns how an import stands."""
+        return answer(imports.get(import_id))

@@ -1,0 +1,151 @@
+"""Takes an import back: what it made goes, what it changed is as before, and what happened since is left alone."""
+
+import json
+from dataclasses import dataclass
+
+from webapp.audience import timeline
+from webapp.audience.imports import merging, permissions
+from webapp.audience.imports.tables import Import
+from webapp.platform import audit
+from webapp.platform.db import db, rows, run, value
+from webapp.platform.errors import Refused
+
+# Facts the house derives by itself. A lead that only entered a segment has not been touched by anybody.
+DERIVED = ("segment_entered", "segment_exited")
+
+
+@dataclass(frozen=True)
+class Undone:
+    """removed: leads that were made and are gone; restored: leads changed back; kept: leads left (partly) as they are
+    because something happened to them since; consents: consents taken back."""
+
+    removed: int
+    restored: int
+    kept: int
+    consents: int
+
+    def __str__(self) -> str:
+        said = f"Taken back: {self.removed:,} leads removed, {self.restored:,} changed back."
+        if self.kept:
+            said += f" {self.kept:,} kept, because something has happened to them since."
+        return said
+
+
+def undo(import_: Import) -> Undone:
+    """Takes a finished import back. Raises Refused where there is nothing to take back, a second time included."""
+    status = value("SELECT status FROM imports WHERE id = :id FOR UPDATE", id=import_.id)
+    if status == "undone":
+        raise Refused("This import has been taken back already.")
+    if status != "done":
+        raise Refused("Only a finished import can be taken back.")
+    run("SELECT pg_advisory_xact_lock(hashtextextended('imports', current_setting('app.org_id')::bigint))")
+    removed, kept = _remove(import_.id)
+    restored, changed_since = _restore(import_.id)
+    undone = Undone(removed, restored, kept + changed_since, _withdraw(import_.id))
+    # Gone at the commit by themselves, but another import may be taken back before that.
+    run("DROP TABLE undo_removed, undo_values, undo_keys, undo_diff, undo_consents")
+    run(
+        "UPDATE imports SET status = 'undone', message = :message, updated_at = now() WHERE id = :id",
+        id=import_.id,
+        message=str(undone),
+    )
+    audit.record("leads.import_undone", "import", import_.id, after=vars(undone))
+    db.session.flush()
+    db.session.refresh(import_)
+    return undone
+
+
+def _remove(import_id: int) -> tuple[int, int]:
+    """Deletes the leads it made that nobody touched. Returns how many went and how many stayed."""
+    made = value("SELECT count(*) FROM import_changes WHERE import_id = :id AND before IS NULL", id=import_id)
+    # What a later import did and has been taken back as well counts as never having happened.
+    own = [str(import_id), *(str(row.id) for row in rows("SELECT id FROM imports WHERE status = 'undone'"))]
+    # `sends` stands on a floor above and is asked by name: a message planned for a lead keeps the lead too.
+    run(
+        "CREATE TEMP TABLE undo_removed ON COMMIT DROP AS WITH gone AS (UPDATE leads l SET deleted_at = now(),"
+        " updated_at = now() FROM import_changes c WHERE c.import_id = :id AND c.before IS NULL AND l.id = c.lead_id"
+        " AND l.deleted_at IS NULL AND NOT EXISTS (SELECT FROM sends WHERE sends.lead_id = l.id)"
+        " AND NOT EXISTS (SELECT FROM lead_events e WHERE e.lead_id = l.id AND NOT e.type = ANY(:derived)"
+        " AND NOT COALESCE(e.payload ->> 'import' = ANY(:own), false)) RETURNING l.id) SELECT id FROM gone",
+        id=import_id,
+        derived=list(DERIVED),
+        own=own,
+    )
+    removed = timeline.record_select(
+        "lead_deleted", "SELECT id, CAST(:about AS jsonb) FROM undo_removed", about=_about(import_id)
+    )
+    gone_already = value(
+        "SELECT count(*) FROM import_changes c JOIN leads l ON l.id = c.lead_id WHERE c.import_id = :id"
+        " AND c.before IS NULL AND l.deleted_at IS NOT NULL",
+        id=import_id,
+    )
+    return removed, made - gone_already
+
+
+def _restore(import_id: int) -> tuple[int, int]:
+    """Gives the leads it changed their former values, where the present ones are still its own. Returns how many were
+    changed back and how many of them not, or not in everything."""
+    run(
+        "CREATE TEMP TABLE undo_values ON COMMIT DROP AS SELECT c.lead_id, key AS field, c.before -> key AS before,"
+        " c.after -> key AS after, to_jsonb(l) -> key IS NOT DISTINCT FROM c.after -> key AS unchanged"
+        " FROM import_changes c JOIN leads l ON l.id = c.lead_id CROSS JOIN jsonb_object_keys(c.after) key"
+        " WHERE c.import_id = :id AND c.before IS NOT NULL AND l.deleted_at IS NULL",
+        id=import_id,
+    )
+    run("CREATE INDEX ON undo_values (lead_id)")
+    run("ANALYZE undo_values")
+    _leave_what_others_have()
+    run(
+        "CREATE TEMP TABLE undo_diff ON COMMIT DROP AS SELECT lead_id, jsonb_object_agg(field, after) AS before,"
+        " jsonb_object_agg(field, before) AS after FROM undo_values WHERE unchanged GROUP BY lead_id"
+    )
+    run("CREATE INDEX ON undo_diff (lead_id)")
+    run("ANALYZE undo_diff")
+    restored = run(
+        f"UPDATE leads l SET {', '.join(_given_back(field) for field in merging.LEAD_FIELDS)}, updated_at = now()"
+        " FROM undo_diff d CROSS JOIN LATERAL jsonb_populate_record(NULL::leads, d.after) f WHERE l.id = d.lead_id"
+    )
+    merging.record_differences("SELECT lead_id, before, after FROM undo_diff", {"import": import_id, "undone": True})
+    return restored, value("SELECT count(DISTINCT lead_id) FROM undo_values WHERE NOT unchanged")
+
+
+def _leave_what_others_have() -> None:
+    """A former address, number or external id that another lead has by now is not given back."""
+    run(
+        "CREATE TEMP TABLE undo_keys ON COMMIT DROP AS SELECT lead_id, field,"
+        " CASE WHEN field = 'email' THEN lower(before #>> '{}') ELSE before #>> '{}' END COLLATE \"C\" AS key"
+        " FROM undo_values WHERE unchanged AND field IN ('external_id', 'email', 'phone')"
+    )
+    run("CREATE INDEX ON undo_keys (key)")
+    run("ANALYZE undo_keys")
+    for field, column in (("external_id", "external_id"), ("email", "email_key"), ("phone", "phone")):
+        run(
+            "UPDATE undo_values u SET unchanged = false FROM undo_keys k JOIN leads o"
+            f" ON o.{column} = k.key AND o.id <> k.lead_id AND o.deleted_at IS NULL"
+            " WHERE k.field = :field AND u.lead_id = k.lead_id AND u.field = :field",
+            field=field,
+        )
+
+
+def _given_back(field: str) -> str:
+    return f"{field} = CASE WHEN d.after ? '{field}' THEN f.{field} ELSE l.{field} END"
+
+
+def _withdraw(import_id: int) -> int:
+    """Takes back the consents it added, where nobody has changed them since. Returns how many."""
+    run("CREATE TEMP TABLE undo_consents (lead_id bigint, payload jsonb) ON COMMIT DROP")
+    run(
+        "WITH gone AS (DELETE FROM consents USING import_changes c WHERE c.import_id = :id AND c.consent_added"
+        " AND consents.lead_id = c.lead_id AND consents.source = :source"
+        " RETURNING consents.lead_id, consents.channel, consents.status) INSERT INTO undo_consents SELECT lead_id,"
+        " jsonb_build_object('channel', channel, 'from', status, 'to', NULL, 'source', CAST(:source AS text))"
+        " || CAST(:about AS jsonb) FROM gone",
+        id=import_id,
+        source=permissions.source_of(import_id),
+        about=_about(import_id),
+    )
+    return timeline.record_select("consent_changed", "SELECT lead_id, payload FROM undo_consents")
+
+
+def _about(import_id: int) -> str:
+    return json.dumps({"import": import_id, "undone": True})

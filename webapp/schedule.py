@@ -1,0 +1,96 @@
+"""Every job of the house, in one table: name, cadence in seconds, function."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from flask import Flask, current_app
+
+from webapp.audience import leads
+from webapp.audience.imports import imports
+from webapp.campaigns import dispatch
+from webapp.campaigns.campaigns import WORK as CAMPAIGNS
+from webapp.messaging import mailbox
+from webapp.platform import idempotency, jobs, tenancy, work
+from webapp.platform.db import rows, transaction
+from webapp.platform.jobs import Job, Runner
+from webapp.platform.logs import log
+
+SEND_THREADS = 4  # connections a process sends over at once
+SLICE_SECONDS = 2  # how long one organisation is served before the next one gets its turn
+logger = log(__name__)
+
+
+def send() -> None:
+    """Sends what is due, a slice for each organisation in turn, until nothing is due."""
+    runner: Runner = current_app.extensions["runner"]
+    while not runner.stopping.is_set():
+        due = work.due(CAMPAIGNS)
+        if not due:
+            return
+        sent = sum(_serve(runner, org_id) for org_id in due)
+        if not sent:
+            # Due but held (a sender at rest, a lease running out): look again at the next tick.
+            return
+
+
+def _serve(runner: Runner, org_id: int) -> int:
+    with _in_scope(runner.app, org_id):
+        dispatch.start_due()
+    with ThreadPoolExecutor(SEND_THREADS) as pool:
+        batches = sum(pool.map(lambda _: _send_slice(runner, org_id), range(SEND_THREADS)))
+    with _in_scope(runner.app, org_id):
+        dispatch.settle()
+    return batches
+
+
+def _send_slice(runner: Runner, org_id: int) -> int:
+    with _in_scope(runner.app, org_id):
+        return dispatch.send_for(runner.node, SLICE_SECONDS, runner.stopping)
+
+
+@contextmanager
+def _in_scope(app: Flask, org_id: int) -> Iterator[None]:
+    """A fresh app context in the scope of one organisation, for a thread or a job."""
+    with app.app_context(), tenancy.scope(org_id):
+        yield
+
+
+def import_files() -> None:
+    """Works off the waiting imports, one after the other."""
+    runner: Runner = current_app.extensions["runner"]
+    for org_id in work.due("imports"):
+        with _in_scope(runner.app, org_id):
+            while not runner.stopping.is_set() and imports.run_next(runner.node):
+                pass
+
+
+def clean_up() -> None:
+    """Forgets what nobody needs any more: old ticks, answered idempotency keys, mailbox overflow, deleted leads."""
+    jobs.prune()
+    with transaction():
+        organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
+    for org_id in organizations:
+        with transaction(org_id):
+            idempotency.prune()
+            mailbox.prune()
+            leads.purge()
+
+
+JOBS = [
+    Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
+    Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
+    Job("clean-up", 3600, clean_up, "Forgets old ticks, answered keys and leads deleted 30 days ago"),
+]
+
+
+def start(app: Flask) -> Runner:
+    """Starts this process's timers."""
+    runner = Runner(app, JOBS)
+    app.extensions["runner"] = runner
+    keeper = app.extensions.get("embedded")
+    if keeper is not None:
+        runner.jobs = [Job("database", 2, keeper.keep, "Keeps the embedded database running", everywhere=True), *JOBS]
+    runner.start()
+    logger.info("timers started", node=runner.node, jobs=len(runner.jobs))
+    return runner

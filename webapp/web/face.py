@@ -1,0 +1,140 @@
+"""The web face: thin views over the verbs, pages and fragments rendered on the server."""
+
+import secrets
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from htmx_flask import Htmx
+from werkzeug.exceptions import HTTPException
+
+from webapp.platform import audit, problems, tenancy
+from webapp.platform.db import db
+from webapp.platform.errors import Refused, TooMany
+from webapp.platform.logs import log
+from webapp.web import filters
+from webapp.web.account.routes import account, load_user
+from webapp.web.audit.routes import audit_pages
+from webapp.web.campaigns.routes import campaign_pages
+from webapp.web.home.routes import home
+from webapp.web.imports.routes import import_pages
+from webapp.web.leads.routes import lead_pages
+from webapp.web.mailbox.routes import mailbox_pages
+from webapp.web.navigation import menu
+from webapp.web.public.routes import public
+from webapp.web.scheduler.routes import scheduler_pages
+from webapp.web.segments.routes import segment_pages
+from webapp.web.senders.routes import sender_pages
+from webapp.web.shell import error_page
+from webapp.web.templates.routes import template_pages
+from webapp.web.users.routes import user_pages
+
+CSP = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; font-src 'self'; object-src 'none';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'self'; frame-src 'self'; connect-src 'self'"
+)
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+ROOMS = (
+    account, home, lead_pages, import_pages, segment_pages, template_pages, campaign_pages, mailbox_pages, sender_pages,
+    user_pages, scheduler_pages, audit_pages, public,
+)  # fmt: skip
+logger = log(__name__)
+csrf = CSRFProtect()
+
+
+def init_app(app: Flask) -> None:
+    """Adds the web face to the application."""
+    # Tied to the session and not to the clock: a page left open all day still works.
+    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
+    app.config.setdefault("WTF_CSRF_SSL_STRICT", False)
+    csrf.init_app(app)
+    Htmx(app)
+    manager = LoginManager(app)
+    manager.login_view = "account.sign_in"
+    manager.login_message = None
+    manager.session_protection = None
+    manager.user_loader(load_user)
+    for room in ROOMS:
+        app.register_blueprint(room)
+    # The token in the address is the authority there; mail programs post without cookies (RFC 8058).
+    csrf.exempt(public)
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.context_processor(_page_values)
+    filters.init_app(app)
+    for kind, handler in (
+        (Refused, _refused),
+        (CSRFError, _stale),
+        (HTTPException, _http_error),
+        (Exception, _failure),
+    ):
+        app.register_error_handler(kind, handler)
+
+
+def _begin() -> None:
+    tenancy.enter(None)
+    g.request_id = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    audit.context.set({"actor_id": None, "ip": request.remote_addr, "request_id": g.request_id})
+    if request.endpoint != "static" and request.blueprint != "public" and not _for_api():
+        # Before any view opens a transaction: who asks decides the scope it will have.
+        current_user.is_authenticated  # noqa: B018
+
+
+def _finish(response: Response) -> Response:
+    if request.method in WRITES and response.status_code < 400:
+        db.session.commit()
+    else:
+        db.session.rollback()
+    response.headers.setdefault("Content-Security-Policy", CSP)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.vary.add("HX-Request")
+    return response
+
+
+def _page_values() -> dict[str, Any]:
+    return {"menu": menu, "me": current_user, "request_id": g.get("request_id", "")}
+
+
+def _for_api() -> bool:
+    return request.path.startswith("/api/v1/")
+
+
+def _refused(problem: Refused) -> Any:
+    db.session.rollback()
+    if _for_api():
+        return problems.of_refusal(problem)
+    response = error_page(problem.status, problem.message)
+    if isinstance(problem, TooMany):
+        response.headers["Retry-After"] = str(problem.retry_after)
+    return response
+
+
+def _stale(_problem: CSRFError) -> Any:
+    return error_page(400, "This page was open too long. Reload it and try again; what you typed is still in the form.")
+
+
+HTTP_WORDS = {
+    404: "There is nothing here under that address.",
+    405: "That cannot be done here.",
+    413: "This is larger than Canvass takes: 100 MB for a file, 5 MB for a form.",
+}
+
+
+def _http_error(problem: HTTPException) -> Any:
+    if problem.code is None or problem.code < 400:
+        return problem
+    words = HTTP_WORDS.get(problem.code, problem.description or problem.name)
+    return problems.problem(problem.code, words) if _for_api() else error_page(problem.code, words)
+
+
+def _failure(_problem: Exception) -> Any:
+    db.session.rollback()
+    logger.exception("request failed", path=request.path)
+    return error_page(500, "Something went wrong on our side. It has been noted; nothing was changed.")

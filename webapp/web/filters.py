@@ -1,0 +1,126 @@
+"""How values are written on screen."""
+
+from datetime import date, datetime
+from typing import Any
+
+from flask import Flask, g
+from flask_login import current_user
+from markupsafe import Markup, escape
+
+from webapp.audience.consents import reason_words
+from webapp.audience.timeline import FACTS
+from webapp.platform import clock, organizations
+from webapp.platform.roles import can
+
+DOTS = {
+    "active": "green", "sent": "green", "delivered": "green", "completed": "azure", "done": "green", "opened": "teal",
+    "clicked": "teal", "converted": "teal", "subscribed": "green", "scheduled": "blue", "queued": "blue", "running": "blue",
+    "pending": "yellow", "sending": "blue", "paused": "yellow", "draft": "secondary", "failed": "red", "bounced": "red",
+    "unknown": "orange", "skipped": "secondary", "cancelled": "secondary", "archived": "secondary", "new": "blue",
+    "contacted": "azure", "qualified": "teal", "proposal": "purple", "lost": "secondary", "unsubscribed": "red",
+    "overdue": "red", "due": "yellow", "paid": "green", "lapsed": "red", "expired": "secondary", "high": "orange",
+    "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary", "locked": "red", "undone": "secondary",
+}  # fmt: skip
+
+
+def organization() -> organizations.Organization:
+    """Returns the organisation in scope, asked once a request."""
+    if "organization" not in g:
+        g.organization = organizations.current()
+    return g.organization
+
+
+def zone() -> str:
+    """Returns the reader's time zone: their organisation's."""
+    return organization().timezone if current_user.is_authenticated else "UTC"
+
+
+def words(value: Any) -> str:
+    """policy_sales -> Policy sales"""
+    text = str(value or "").replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def status(value: str | None) -> Markup:
+    """A small dot and a word."""
+    if not value:
+        return Markup('<span class="text-secondary">–</span>')
+    return Markup('<span class="status-word"><span class="dot dot-{}"></span>{}</span>').format(
+        DOTS.get(value, "secondary"), words(value)
+    )
+
+
+def number(value: Any) -> str:
+    """12345 -> 12,345; nothing -> –"""
+    return "–" if value is None else f"{value:,}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as a percentage; no value where there is no rate."""
+    return "–" if value is None else f"{value * 100:.1f} %"
+
+
+def money(value: Any) -> str:
+    """An amount in the organisation's currency."""
+    if value is None:
+        return "–"
+    currency = organization().currency
+    return f"{ {'USD': '$', 'EUR': '€', 'GBP': '£', 'INR': '₹'}.get(currency, currency + ' ') }{value:,.0f}"
+
+
+def day(value: date | datetime | None) -> str:
+    """9 Nov 2026"""
+    if value is None:
+        return "–"
+    local = clock.local(value, zone()) if isinstance(value, datetime) else value
+    return f"{local.day} {local:%b %Y}"
+
+
+def moment(value: datetime | None) -> Markup:
+    """9 Nov 2026, 14:20 in the reader's zone, with the exact time behind it."""
+    if value is None:
+        return Markup("–")
+    local = clock.local(value, zone())
+    text = f"{local.day} {local:%b %Y, %H:%M}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        value.isoformat(), f"{local:%A, %H:%M:%S %Z}", text
+    )
+
+
+def ago(value: datetime | None) -> Markup:
+    """3 min ago, with the exact time behind it."""
+    if value is None:
+        return Markup("–")
+    seconds = (clock.now() - value).total_seconds()
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (86400 * 30, 86400, "d")):
+        if abs(seconds) < limit:
+            n = int(abs(seconds) // size)
+            text = "just now" if unit == "s" else f"{n} {unit} ago" if seconds >= 0 else f"in {n} {unit}"
+            return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), text)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), day(value))
+
+
+def day_time(value: datetime) -> str:
+    """The plain text of `moment`."""
+    local = clock.local(value, zone())
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def fact(kind: str) -> tuple[str, str]:
+    """Returns (words, icon) of a timeline fact."""
+    return FACTS.get(kind, (words(kind), "point"))
+
+
+def icon(name: str) -> Markup:
+    """A decorative icon: the word beside it says the same."""
+    return Markup('<i class="ti ti-{}" aria-hidden="true"></i>').format(escape(name))
+
+
+def init_app(app: Flask) -> None:
+    """Adds the filters and the functions pages call."""
+    for filter_ in (words, status, number, percent, money, day, moment, ago, fact, reason_words):
+        app.jinja_env.filters[filter_.__name__] = filter_
+    app.jinja_env.globals.update(
+        icon=icon, organization=organization, can=lambda permission: can(current_user, permission)
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -1,0 +1,184 @@
+"""Leads: the list, one lead with everything known about them, and its changes."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+
+from webapp.audience import consents, leads, policies, segments, timeline
+from webapp.audience.leads import ALIVE, INSURANCE_TYPES, PRIORITIES, STATUSES, Lead
+from webapp.campaigns import campaigns
+from webapp.platform.clock import now
+from webapp.platform.db import db
+from webapp.platform.errors import Invalid
+from webapp.platform.roles import can
+from webapp.web import filters
+from webapp.web.leads.forms import LeadForm
+from webapp.web.shell import go, needs, render, say, show_errors
+from webapp.web.table import Column, Filter, Table
+
+lead_pages = Blueprint("leads", __name__, url_prefix="/leads")
+TIMELINE_PAGE = 30
+
+
+def _filter(name: str, label: str, values: tuple[str, ...]) -> Filter:
+    return Filter(name, label, tuple((v, filters.words(v)) for v in values), lambda v: getattr(Lead, name) == v)
+
+
+def _table() -> Table:
+    editor = can(current_user, "leads.edit")
+    return Table(
+        name="leads",
+        noun=("lead", "leads"),
+        query=select(Lead).where(ALIVE),
+        key=Lead.id,
+        columns=(
+            Column("name", "Name", lambda lead: lead.name, Lead.name_key),
+            Column("email", "E-mail", lambda lead: lead.email or "–", wide=True, export=lambda lead: lead.email),
+            Column("phone", "Phone", lambda lead: lead.phone or "–", wide=True, export=lambda lead: lead.phone),
+            Column("status", "Status", lambda lead: filters.status(lead.status), export=lambda lead: lead.status),
+            Column("insurance", "Insurance", lambda lead: filters.words(lead.insurance_type) or "–", wide=True,
+                   export=lambda lead: lead.insurance_type),
+            Column("place", "Place", lambda lead: ", ".join(filter(None, (lead.city, lead.state))) or "–", wide=True),
+            Column("value", "Est. value", lambda lead: filters.money(lead.value_estimate),
+                   func.coalesce(Lead.value_estimate, -1), lambda lead: lead.value_estimate, numeric=True),
+            Column("created", "Created", lambda lead: filters.day(lead.created_at), Lead.created_at,
+                   lambda lead: lead.created_at.isoformat(), wide=True),
+        ),
+        default_sort="-created",
+        empty="No leads yet. Import a file of them, or add the first by hand.",
+        url_of=lambda lead: url_for("leads.detail", lead_id=lead.id),
+        search=leads.search,
+        search_label="Name, e-mail or phone",
+        filters=(_filter("status", "Status", STATUSES), _filter("priority", "Priority", PRIORITIES),
+                 _filter("insurance_type", "Insurance", INSURANCE_TYPES)),
+        bulk=(("Delete", url_for("leads.bulk_delete"), "trash", ""),) if editor else (),
+        can_export=can(current_user, "leads.export"),
+    )  # fmt: skip
+
+
+@lead_pages.get("")
+@needs("leads.view")
+def page() -> Any:
+    action = ("New lead", url_for("leads.new")) if can(current_user, "leads.edit") else None
+    return _table().respond("list.html", title="Leads", action=action)
+
+
+@lead_pages.route("/new", methods=["GET", "POST"])
+@needs("leads.edit")
+def new() -> Any:
+    form = LeadForm()
+    if request.method == "POST" and form.validate():
+        try:
+            lead = leads.create(form.values())
+            say(f"{lead.name} added.")
+            return go("leads.detail", lead_id=lead.id)
+        except Invalid as problem:
+            show_errors(form, problem)
+    return render("leads/form.html", status=422 if request.method == "POST" else 200, form=form, lead=None)
+
+
+@lead_pages.get("/<int:lead_id>")
+@needs("leads.view")
+def detail(lead_id: int) -> Any:
+    lead = leads.get(lead_id)
+    facts, following = _facts(lead_id)
+    return render(
+        "leads/detail.html",
+        lead=lead,
+        facts=facts,
+        following=following,
+        names=_campaign_names(facts),
+        policies=policies.of_lead(lead_id),
+        consents=consents.of_lead(lead_id),
+        channels=consents.CHANNELS,
+        suppressed={"email": bool(lead.email) and consents.is_suppressed("email", lead.email)},
+        segments=[s for s in segments.every() if segments.holds(s.tree, lead_id)],
+        local=filters.clock.local(now(), lead.timezone) if lead.timezone else None,
+    )
+
+
+def _facts(lead_id: int, before: tuple[datetime, int] | None = None) -> tuple[list[Any], str | None]:
+    found = timeline.of_lead(lead_id, before=before, limit=TIMELINE_PAGE + 1)
+    shown = found[:TIMELINE_PAGE]
+    more = f"{shown[-1].occurred_at.isoformat()}~{shown[-1].id}" if len(found) > TIMELINE_PAGE else None
+    return shown, more
+
+
+def _campaign_names(facts: list[Any]) -> dict[int, str]:
+    ids = {fact.payload.get("campaign_id") for fact in facts} - {None}
+    wanted = select(campaigns.Campaign.id, campaigns.Campaign.name).where(campaigns.Campaign.id.in_(ids))
+    return dict(db.session.execute(wanted).all()) if ids else {}
+
+
+@lead_pages.get("/<int:lead_id>/timeline")
+@needs("leads.view")
+def timeline_rest(lead_id: int) -> Any:
+    leads.get(lead_id)
+    try:
+        at, _, fact_id = request.args.get("before", "").partition("~")
+        before = (datetime.fromisoformat(at), int(fact_id))
+    except ValueError:
+        return redirect(url_for("leads.detail", lead_id=lead_id))
+    facts, following = _facts(lead_id, before)
+    return render_template(
+        "leads/_facts.html", lead_id=lead_id, facts=facts, following=following, names=_campaign_names(facts)
+    )
+
+
+@lead_pages.route("/<int:lead_id>/edit", methods=["GET", "POST"])
+@needs("leads.edit")
+def edit(lead_id: int) -> Any:
+    lead = leads.get(lead_id)
+    form = LeadForm(lead)
+    if request.method == "POST" and form.validate():
+        try:
+            changed = leads.update(lead, form.values())
+            say("Saved." if changed else "Nothing was changed.")
+            return go("leads.detail", lead_id=lead_id)
+        except Invalid as problem:
+            show_errors(form, problem)
+    return render("leads/form.html", status=422 if request.method == "POST" else 200, form=form, lead=lead)
+
+
+@lead_pages.post("/<int:lead_id>/delete")
+@needs("leads.edit")
+def delete(lead_id: int) -> Any:
+    lead = leads.get(lead_id)
+    leads.remove([lead.id])
+    say(f"{lead.name} deleted.", undo=url_for("leads.restore", ids=lead.id))
+    return go("leads.page")
+
+
+@lead_pages.post("/delete")
+@needs("leads.edit")
+def bulk_delete() -> Any:
+    ids = request.form.getlist("ids", type=int)
+    n = leads.remove(ids)
+    noun = "lead" if n == 1 else "leads"
+    say(f"{n} {noun} deleted.", undo=url_for("leads.restore", ids=",".join(map(str, ids))))
+    return go("leads.page")
+
+
+@lead_pages.post("/restore")
+@needs("leads.edit")
+def restore() -> Any:
+    ids = [int(part) for part in request.args.get("ids", "").split(",") if part.isdigit()]
+    n = leads.restore(ids)
+    say(f"{n} {'lead' if n == 1 else 'leads'} restored.")
+    return go("leads.detail", lead_id=ids[0]) if len(ids) == 1 and n else go("leads.page")
+
+
+@lead_pages.post("/<int:lead_id>/consent/<channel>")
+@needs("leads.edit")
+def consent(lead_id: int, channel: str) -> Any:
+    leads.get(lead_id)
+    wanted = request.form.get("status", "")
+    if channel not in consents.CHANNELS or wanted not in consents.STATUSES:
+        raise Invalid({"status": "Choose one of the list."}, "Choose one of the list.")
+    evidence = (request.form.get("evidence") or "").strip()[:500]
+    consents.set_consent(lead_id, channel, wanted, source=f"set by {current_user.name}", evidence=evidence or None)
+    say("Consent noted.")
+    return go("leads.detail", lead_id=lead_id)
