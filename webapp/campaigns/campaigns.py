@@ -1,6 +1,6 @@
 """Campaigns: what is said to whom, under which sender and when; and the states they go through."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run, value
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
@@ -260,17 +260,6 @@ def archive(campaign_id: int) -> Campaign:
     return campaign
 
 
-def complete_if_done(campaign_id: int) -> bool:
-    """Completes an active campaign with nothing left to send. Returns True if this call did."""
-    if outbox.unfinished(campaign_id):
-        return False
-    return bool(run(
-        "UPDATE campaigns SET status = 'completed', completed_at = now(), updated_at = now()"
-        " WHERE id = :id AND status = 'active'",
-        id=campaign_id,
-    ))  # fmt: skip
-
-
 def clone(campaign: Campaign, created_by: int | None) -> Campaign:
     """Returns a new draft like an existing campaign."""
     copied = {field: getattr(campaign, field) for field in SETTABLE} | {
@@ -288,22 +277,3 @@ def remove(campaign_id: int) -> None:
     audit.record("campaign.deleted", "campaign", campaign.id, before={"name": campaign.name, "status": campaign.status})
     db.session.delete(campaign)
     db.session.flush()
-
-
-def live() -> list[int]:
-    """Returns the ids of campaigns that are sending, the most urgent first."""
-    wanted = select(Campaign.id).where(Campaign.status == "active").order_by(Campaign.priority, Campaign.started_at)
-    return list(db.session.scalars(wanted))
-
-
-def recently_cancelled() -> list[int]:
-    """Returns the ids of campaigns cancelled within the last hour."""
-    hour_ago = now() - timedelta(hours=1)
-    return list(
-        db.session.scalars(select(Campaign.id).where(Campaign.status == "cancelled", Campaign.completed_at > hour_ago))
-    )
-
-
-def next_start() -> datetime | None:
-    """Returns when the next scheduled campaign begins, or None."""
-    return value("SELECT min(scheduled_at) FROM campaigns WHERE status = 'scheduled'")

@@ -1,6 +1,7 @@
 """Dispatch: starts campaigns whose time has come and sends their batches, in any number of threads and processes."""
 
 import time
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -11,7 +12,7 @@ from webapp.messaging.compose import Bodies
 from webapp.messaging.delivery import NothingToDo, Order
 from webapp.platform import work
 from webapp.platform.clock import now
-from webapp.platform.db import db, one, refresh_statistics, transaction
+from webapp.platform.db import db, one, refresh_statistics, run, transaction, value
 from webapp.platform.logs import log
 
 logger = log(__name__)
@@ -74,8 +75,8 @@ def send_for(node: str, seconds: float, stopping) -> int:
     """
     until, batches = time.monotonic() + seconds, 0
     with transaction():
-        live = campaigns.live()
-    for campaign_id in live:
+        sending = live()
+    for campaign_id in sending:
         while time.monotonic() < until and not stopping.is_set():
             if delivery.send_batch(lambda: order_of(campaign_id), node) is None:  # noqa: B023 - called before the next turn
                 break
@@ -87,16 +88,46 @@ def settle() -> None:
     """Closes what is finished in the organisation in scope and notes when it has work again."""
     with transaction():
         outbox.expire()
-        for campaign_id in campaigns.recently_cancelled():
+        for campaign_id in recently_cancelled():
             # A batch in flight at the cancelling may have put some back for another try.
             outbox.cancel(campaign_id)
-        for campaign_id in campaigns.live():
-            if campaigns.complete_if_done(campaign_id):
+        for campaign_id in live():
+            if complete_if_done(campaign_id):
                 logger.info("campaign completed", campaign=campaign_id)
     with transaction():
         work.settle(WORK, _next_due)
 
 
 def _next_due():
-    times = [t for t in (campaigns.next_start(), outbox.next_due(campaigns.live())) if t is not None]
+    times = [t for t in (next_start(), outbox.next_due(live())) if t is not None]
     return min(times, default=None)
+
+
+def complete_if_done(campaign_id: int) -> bool:
+    """Completes an active campaign with nothing left to send. Returns True if this call did."""
+    if outbox.unfinished(campaign_id):
+        return False
+    return bool(run(
+        "UPDATE campaigns SET status = 'completed', completed_at = now(), updated_at = now()"
+        " WHERE id = :id AND status = 'active'",
+        id=campaign_id,
+    ))  # fmt: skip
+
+
+def live() -> list[int]:
+    """Returns the ids of campaigns that are sending, the most urgent first."""
+    wanted = select(Campaign.id).where(Campaign.status == "active").order_by(Campaign.priority, Campaign.started_at)
+    return list(db.session.scalars(wanted))
+
+
+def recently_cancelled() -> list[int]:
+    """Returns the ids of campaigns cancelled within the last hour."""
+    hour_ago = now() - timedelta(hours=1)
+    return list(
+        db.session.scalars(select(Campaign.id).where(Campaign.status == "cancelled", Campaign.completed_at > hour_ago))
+    )
+
+
+def next_start() -> datetime | None:
+    """Returns when the next scheduled campaign begins, or None."""
+    return value("SELECT min(scheduled_at) FROM campaigns WHERE status = 'scheduled'")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app
+from sqlalchemy.exc import OperationalError
 
 from webapp.messaging import links, outbox, providers, senders, tokens
 from webapp.messaging.compose import Bodies, Composer, Letterhead, Message, trackable
@@ -19,6 +20,7 @@ from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
+RECORD_SECONDS = 60  # within the lease, after TALK_SECONDS and the last reply
 HOLD_SECONDS = 20  # a sender that cannot be reached rests this long
 logger = log(__name__)
 
@@ -88,8 +90,22 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
         extra = lookups(composer.needs, [row.lead_id for row in claimed.rows])
         db.session.expunge(sender)
     outcomes = list(_attempt(sender, claimed, composer, extra, started + outbox.TALK_SECONDS))
-    with transaction():
-        return outbox.finalise(claimed, outcomes)
+    return _record(claimed, outcomes)
+
+
+def _record(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
+    """Writes the outcomes down, waiting for a database that is away: what is known must not become unknown."""
+    deadline = time.monotonic() + RECORD_SECONDS
+    while True:
+        try:
+            with transaction():
+                return outbox.finalise(claimed, outcomes)
+        except OperationalError:
+            # The token makes a repetition safe: what was committed before the connection broke is not found again.
+            if time.monotonic() > deadline:
+                raise
+            db.session.remove()
+            time.sleep(0.5)
 
 
 def _attempt(

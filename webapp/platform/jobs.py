@@ -22,6 +22,7 @@ from webapp.platform.logs import log
 
 LEASE_SECONDS = 10
 HEARTBEAT_SECONDS = 2
+LOOK_SECONDS = 5
 KEEP_DAYS = 14
 logger = log(__name__)
 
@@ -78,6 +79,7 @@ class Runner:
         self.app, self.jobs = app, jobs
         self.node = f"{socket.gethostname()}:{os.getpid()}"
         self.leads = False
+        self.ticked: dict[str, datetime] = {}
         self.stopping = threading.Event()
         self.scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
 
@@ -85,7 +87,11 @@ class Runner:
         """Starts the timers."""
         self._add("heartbeat", HEARTBEAT_SECONDS, self._heartbeat)
         for job in self.jobs:
-            self._add(job.name, job.every, self._everywhere if job.everywhere else self._tick, job)
+            if job.everywhere:
+                self._add(job.name, job.every, self._everywhere, job)
+            else:
+                # Looked at more often than it is due, so that a new leader takes up the tick its predecessor missed.
+                self._add(job.name, min(job.every, LOOK_SECONDS), self._tick, job)
         self.scheduler.start()
 
     def stop(self) -> None:
@@ -130,11 +136,13 @@ class Runner:
                 logger.exception("job failed", job=job.name)
 
     def _tick(self, job: Job) -> None:
-        if not self.leads:
+        tick_at = tick_of(job)
+        if not self.leads or self.ticked.get(job.name) == tick_at:
             return
         with self.app.app_context():
             try:
-                run_once(job, self.node, tick_of(job))
+                run_once(job, self.node, tick_at)
+                self.ticked[job.name] = tick_at
             except Exception:
                 logger.exception("job could not be recorded", job=job.name)
 
