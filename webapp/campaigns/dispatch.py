@@ -8,7 +8,6 @@ from sqlalchemy import select
 from webapp.campaigns import campaigns, plan
 from webapp.campaigns.campaigns import WORK, Campaign
 from webapp.messaging import delivery, outbox, templates
-from webapp.messaging.compose import Bodies
 from webapp.messaging.delivery import NothingToDo, Order
 from webapp.platform import work
 from webapp.platform.clock import now
@@ -50,22 +49,25 @@ def _start(campaign: Campaign) -> None:
 def order_of(campaign_id: int) -> Order:
     """Returns what an active campaign sends, holding off a pause until the claim is committed. Raises NothingToDo."""
     found = one(
-        "SELECT c.id, c.sender_id, c.template_version_id, c.subject_line, c.preview_text FROM campaigns c"
-        " JOIN senders s ON s.org_id = c.org_id AND s.id = c.sender_id"
+        "SELECT c.org_id, c.id, c.sender_id, c.template_version_id, c.subject_line, c.preview_text, s.channel,"
+        " s.updated_at AS sender_at, o.updated_at AS organization_at FROM campaigns c"
+        " JOIN senders s ON s.org_id = c.org_id AND s.id = c.sender_id JOIN organizations o ON o.id = c.org_id"
         " WHERE c.id = :id AND c.status = 'active' AND s.status IN ('active', 'warming')"
         " AND (s.rate_limited_until IS NULL OR s.rate_limited_until <= now()) FOR SHARE OF c",
         id=campaign_id,
     )
     if found is None:
         raise NothingToDo
-    version = templates.version(found.template_version_id)
-    bodies = Bodies(
-        subject=found.subject_line or version.subject_line,
-        preview=found.preview_text or version.preview_text or "",
-        html=version.html_content,
-        text=version.text_content,
+    return Order(
+        org_id=found.org_id,
+        campaign_id=found.id,
+        version_id=found.template_version_id,
+        sender_id=found.sender_id,
+        channel=found.channel,
+        subject=found.subject_line or "",
+        preview=found.preview_text or "",
+        stamp=(found.sender_at, found.organization_at),
     )
-    return Order(found.id, bodies, found.sender_id, version.id)
 
 
 def send_for(node: str, seconds: float, stopping) -> int:

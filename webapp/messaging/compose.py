@@ -7,17 +7,25 @@ back with it.
 import binascii
 import html
 import re
+import secrets
 from dataclasses import dataclass, field
-from email.header import Header
-from email.utils import formataddr, formatdate
+from email.utils import formatdate
 from typing import Any
 
+from minijinja import TemplateError
+
 from webapp.messaging import tokens
+from webapp.messaging.headers import carried, encoded, mailbox, one_line
 from webapp.platform.signing import Signer
 
-HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(["'])(.*?)\2""", re.I | re.S)
-PLAIN_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9 ]{0,60}$")
-URL_TOKEN = re.compile(r"^\{\{[-\s]*(\w+)[-\s]*\}\}$")
+# A token inside an address may hold quotes of its own, so it is stepped over whole.
+HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(["'])((?:(?>\{\{.*?\}\}|\{%.*?%\})|(?!\2).)*+)\2""", re.I | re.S)
+URL_BREAKS = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})|[\t\r\n]+", re.S)
+URL_LIMIT = 2000  # bytes: what an index of PostgreSQL surely takes, and more than mail programs follow
+# What a click can fill in again; a link that needs more is left as it is.
+LEAD_TOKENS = {
+    "first_name", "last_name", "customer_name", "email", "phone", "city", "state", "attributes", "company_name",
+}  # fmt: skip
 FOOTER = (
     '<p style="margin:32px 0 0;font:12px/1.5 sans-serif;color:#777;text-align:center">{{ company_name }} &middot; '
     '<a href="{{ unsubscribe_url }}" style="color:#777">Unsubscribe</a></p>'
@@ -29,7 +37,7 @@ PAGE = (
     '<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "</head><body>{body}</body></html>"
 )
-BOUNDARY = "=_canvass_alternative_part"  # "=_" cannot occur in quoted-printable text
+LINE_LIMIT = 900  # characters; RFC 5321 lets a line have 998
 
 
 @dataclass(frozen=True)
@@ -87,24 +95,26 @@ class Composer:
         self.environment.add_template("preview.txt", self.bodies.preview)
         self.environment.add_template("body.txt", text)
         self.environment.add_template("body.html", self._tracked(dressed(self.bodies.html)))
+        # Not to be guessed by who writes a text, because a plain part is not encoded.
+        self.boundary = f"=_{secrets.token_hex(12)}"
         self.fixed = self._fixed_headers()
 
     def _fixed_headers(self) -> str:
         head = self.head
-        lines = [f"From: {formataddr((_one_line(head.from_name), head.from_address))}"]
+        lines = [f"From: {mailbox(one_line(head.from_name), head.from_address)}"]
         if head.reply_to:
             lines.append(f"Reply-To: {head.reply_to}")
         lines += [
             f"List-Id: {head.list_id}",
             "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
             "MIME-Version: 1.0",
-            f'Content-Type: multipart/alternative; boundary="{BOUNDARY}"',
+            f'Content-Type: multipart/alternative; boundary="{self.boundary}"',
         ]
         return "\n".join(lines) + "\n"
 
     def _tracked(self, body: str) -> str:
         def replaced(match: re.Match[str]) -> str:
-            link_id = self.link_ids.get(html.unescape(match[3]).strip())
+            link_id = self.link_ids.get(_address_of(match))
             return f"{match[1]}{match[2]}{{{{ _link_{link_id} }}}}{match[2]}" if link_id else match[0]
 
         return HREF.sub(replaced, body)
@@ -128,40 +138,52 @@ class Composer:
         return self._filled(self.values(row) | (extra or {}))
 
     def _filled(self, values: dict[str, Any]) -> tuple[str, str, str]:
+        # A missing value is an undefined token, so that `default` fills it in and no filter ever shows "None".
+        values = {name: value for name, value in values.items() if value is not None}
         render = self.environment.render_template
         values["_preview"] = render("preview.txt", **values)
-        subject = _one_line(render("subject.txt", **values))
+        subject = one_line(render("subject.txt", **values))
         return subject, render("body.html", **values), render("body.txt", **values)
 
     def build(self, row: Any, extra: dict[str, Any] | None = None) -> Message:
         """Returns the message for one claimed row. extra: values looked up beside the lead (policy, agent).
 
-        Raises minijinja.TemplateError where the template cannot be filled in for this lead.
+        Raises minijinja.TemplateError where the template cannot be filled in for this lead, Unsendable where e-mail
+        cannot carry its address.
         """
+        recipient = carried(row.recipient_address)
         values = self.values(row) | (extra or {})
         subject, page, text = self._filled(values)
         bounce = f"bounce-{self.signer.pack('bounce', self.head.org_id, row.id)}@{self.head.bounce_domain}"
         message_id = f"<{self.signer.pack('message', self.head.org_id, row.id)}@{self.head.bounce_domain}>"
         headers = (
-            f"To: {mailbox(_one_line(row.recipient_name or ''), row.recipient_address)}\n"
+            f"To: {mailbox(one_line(row.recipient_name or ''), recipient)}\n"
             f"Subject: {encoded(subject)}\nDate: {formatdate()}\nMessage-ID: {message_id}\n"
             f"List-Unsubscribe: <{values['unsubscribe_url']}>\n{self.fixed}"
         )
-        data = b"\n".join((
-            headers.encode("ascii"),
-            b"--" + BOUNDARY.encode(),
-            b'Content-Type: text/plain; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', _printable(text),
-            b"--" + BOUNDARY.encode(),
-            b'Content-Type: text/html; charset="utf-8"\nContent-Transfer-Encoding: quoted-printable\n', _printable(page),
-            b"--" + BOUNDARY.encode() + b"--\n",
-        ))  # fmt: skip
-        # b2a_qp leaves lone CRs of the input as they are; a bare CR or LF must never reach the wire.
-        data = data.replace(b"\r", b"").replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
-        return Message(row.id, bounce, row.recipient_address, message_id, data)
+        boundary = self.boundary
+        data = b"\n".join(
+            (
+                headers.encode("ascii"),
+                f"--{boundary}".encode(),
+                _part("text/plain", text),
+                f"--{boundary}".encode(),
+                _part("text/html", page),
+                f"--{boundary}--\n".encode(),
+            )
+        )
+        data = data.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
+        return Message(row.id, bounce, recipient, message_id, data)
 
 
-def _printable(text: str) -> bytes:
-    return binascii.b2a_qp(text.replace("\r\n", "\n").encode(), istext=True)
+def _part(kind: str, text: str) -> bytes:
+    """Returns one body part with its headers: as it is where it is plain ASCII in short lines, else quoted-printable."""
+    # No CR goes in, so none comes out: a bare CR or LF must never reach the wire.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    plain = text.isascii() and "\0" not in text and max(map(len, text.split("\n"))) <= LINE_LIMIT
+    body = text.encode() if plain else binascii.b2a_qp(text.encode(), istext=True)
+    encoding = "7bit" if plain else "quoted-printable"
+    return f'Content-Type: {kind}; charset="utf-8"\nContent-Transfer-Encoding: {encoding}\n\n'.encode() + body
 
 
 def dressed(body: str) -> str:
@@ -175,23 +197,37 @@ def dressed(body: str) -> str:
 
 
 def _before_end(body: str, piece: str) -> str:
-    at = body.lower().rfind("</body")
-    return body + piece if at < 0 else body[:at] + piece + body[at:]
+    # Not by lower(): that makes some letters longer and moves the place.
+    ends = [match.start() for match in re.finditer("</body", body, re.I)]
+    return body[: ends[-1]] + piece + body[ends[-1] :] if ends else body + piece
 
 
 def trackable(body: str) -> list[str]:
-    """Returns the distinct links of a body that can be counted: web addresses, tokens inside them included."""
-    found = dict.fromkeys(html.unescape(match[3]).strip() for match in HREF.finditer(body))
-    return [url for url in found if url.lower().startswith(("http://", "https://")) and not URL_TOKEN.match(url)]
+    """Returns the distinct links of a body that can be counted: web addresses, the lead's tokens inside them included."""
+    return [url for url in dict.fromkeys(_address_of(match) for match in HREF.finditer(body)) if _is_countable(url)]
+
+
+def _address_of(match: re.Match[str]) -> str:
+    # As a browser reads it: line breaks inside an address do not count.
+    return URL_BREAKS.sub(lambda part: part[1] or "", html.unescape(match[3])).strip()
+
+
+def _is_countable(url: str) -> bool:
+    if not url.lower().startswith(("http://", "https://")) or len(url.encode()) > URL_LIMIT:
+        return False
+    try:
+        return {name.partition(".")[0] for name in tokens.used(url)} <= LEAD_TOKENS
+    except TemplateError:
+        return False
 
 
 def lead_values(row: Any, company: str) -> dict[str, Any]:
-    """Returns the tokens that come from the lead itself."""
+    """Returns the tokens that come from the lead itself (LEAD_TOKENS); one whose value is missing is not there."""
     names = [part for part in (row.first_name, row.last_name) if part]
-    return {
+    values = {
         "first_name": row.first_name,
         "last_name": row.last_name,
-        "customer_name": " ".join(names),
+        "customer_name": " ".join(names) or None,
         "email": row.email,
         "phone": row.phone,
         "city": row.city,
@@ -199,24 +235,4 @@ def lead_values(row: Any, company: str) -> dict[str, Any]:
         "attributes": row.attributes or {},
         "company_name": company,
     }
-
-
-def mailbox(name: str, address: str) -> str:
-    """Returns a name and an address as a header shows them. Plain names, nearly all of them, need no quoting."""
-    if PLAIN_NAME.match(name):
-        return f"{name} <{address}>"
-    return formataddr((name, address))
-
-
-def encoded(subject: str) -> str:
-    """Returns a header value: as it is where it is short ASCII, otherwise folded and encoded by RFC 2047."""
-    if subject.isascii() and subject.isprintable() and len(subject) < 68 and "=?" not in subject:
-        return subject
-    return Header(subject, "utf-8", header_name="Subject").encode(linesep="\n")
-
-
-def _one_line(text: str) -> str:
-    # A header value is one line of printable characters, whatever a lead's name contains.
-    if text.isprintable():
-        return " ".join(text.split())
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return {name: value for name, value in values.items() if value is not None}

@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy.exc import OperationalError
 
-from webapp.messaging import links, outbox, providers, senders, tokens
+from webapp.messaging import links, outbox, providers, senders, templates, tokens
 from webapp.messaging.compose import Bodies, Composer, Letterhead, Message, trackable
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.messaging.providers.smtp import Unreachable
@@ -27,19 +27,35 @@ logger = log(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """What to send for a campaign. key names the bodies and the sender, so that what is prepared can be kept."""
+    """What to send for a campaign. subject and preview stand in for the template version's where they are not empty.
 
+    stamp: when the sender and the organisation last changed. Equal orders are prepared once in a process.
+    """
+
+    org_id: int
     campaign_id: int
-    bodies: Bodies
-    sender_id: int
     version_id: int
+    sender_id: int
+    channel: str
+    subject: str
+    preview: str
+    stamp: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An order ready to be sent: its sender and what builds its messages."""
+
+    sender: Sender
+    composer: Composer
 
 
 class NothingToDo(Exception):
     """Raised by an order's gate where the campaign may not send now."""
 
 
-_composers: dict[tuple[Any, ...], Composer] = {}
+_prepared: dict[Order, Prepared] = {}
+PREPARED_LIMIT = 200
 
 
 def letterhead(organization: Organization, sender: Sender, base_url: str) -> Letterhead:
@@ -57,17 +73,18 @@ def letterhead(organization: Organization, sender: Sender, base_url: str) -> Let
     )
 
 
-def composer_for(order: Order, sender: Sender, organization: Organization) -> Composer:
-    """Returns the prepared composer of an order, made once in this process for each version and sender as it stands."""
-    base_url = current_app.config["BASE_URL"]
-    key = (organization.id, order, sender.updated_at, organization.updated_at, base_url)
-    if key not in _composers:
-        if len(_composers) > 200:
-            _composers.clear()
-        ids = {url: links.store(order.campaign_id, url) for url in trackable(order.bodies.html)}
-        head = letterhead(organization, sender, base_url)
-        _composers[key] = Composer(order.bodies, head, signer(), ids)
-    return _composers[key]
+def _prepare(order: Order) -> Prepared:
+    version, sender = templates.version(order.version_id), senders.get(order.sender_id)
+    bodies = Bodies(
+        subject=order.subject or version.subject_line,
+        preview=order.preview or version.preview_text or "",
+        html=version.html_content,
+        text=version.text_content,
+    )
+    ids = {url: links.store(order.campaign_id, url) for url in trackable(bodies.html)}
+    head = letterhead(current_organization(), sender, current_app.config["BASE_URL"])
+    db.session.expunge(sender)
+    return Prepared(sender, Composer(bodies, head, signer(), ids))
 
 
 def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) -> Counter[str] | None:
@@ -82,14 +99,16 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
             order = gate()
         except NothingToDo:
             return None
-        sender = senders.get(order.sender_id)
-        claimed = outbox.claim(order.campaign_id, sender.channel, node, limit)
+        claimed = outbox.claim(order.campaign_id, order.channel, node, limit)
         if not claimed.rows:
-            return None
-        composer = composer_for(order, sender, current_organization())
-        extra = lookups(composer.needs, [row.lead_id for row in claimed.rows])
-        db.session.expunge(sender)
-    outcomes = list(_attempt(sender, claimed, composer, extra, started + outbox.TALK_SECONDS))
+            return Counter(skipped=claimed.skipped) if claimed.skipped else None
+        prepared = _prepared.get(order) or _prepare(order)
+        extra = lookups(prepared.composer.needs, [row.lead_id for row in claimed.rows])
+    # Kept only once its links are committed: a prepared message must not point at links that were rolled back.
+    if len(_prepared) > PREPARED_LIMIT:
+        _prepared.clear()
+    _prepared[order] = prepared
+    outcomes = list(_attempt(prepared.sender, claimed, prepared.composer, extra, started + outbox.TALK_SECONDS))
     return _record(claimed, outcomes)
 
 

@@ -16,7 +16,7 @@ from webapp.messaging import tallies
 from webapp.platform import tenancy
 from webapp.platform.db import rows, value
 
-BATCH = 100
+BATCH = 200
 LEASE_SECONDS = 120
 TALK_SECONDS = 30  # no new message is begun later than this after the claim; what is not begun goes back
 RETRIES = 3
@@ -57,6 +57,7 @@ class Claim:
     campaign_id: int | None
     channel: str
     rows: list[Any]
+    skipped: int
 
 
 def claim(campaign_id: int, channel: str, node: str, limit: int = BATCH) -> Claim:
@@ -105,7 +106,7 @@ def claim(campaign_id: int, channel: str, node: str, limit: int = BATCH) -> Clai
         f"{channel}_skipped",
     )
     tallies.add(campaign_id, channel, Counter(skipped=len(skipped)))
-    return Claim(token, campaign_id, channel, [row for row in found if not row.skip_reason])
+    return Claim(token, campaign_id, channel, [row for row in found if not row.skip_reason], len(skipped))
 
 
 def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:

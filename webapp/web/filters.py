@@ -95,7 +95,7 @@ def ago(value: datetime | None) -> Markup:
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (86400 * 30, 86400, "d")):
         if abs(seconds) < limit:
             n = int(abs(seconds) // size)
-            text = "just now" if unit == "s" else f"{n} {unit} ago" if seconds >= 0 else f"in {n} {unit}"
+            text = f"in {n} {unit}" if seconds < 0 else "just now" if unit == "s" else f"{n} {unit} ago"
             return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), text)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), day(value))
 
