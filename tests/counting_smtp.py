@@ -1,5 +1,6 @@
-"""An SMTP server process that counts: `python -m tests.counting_smtp PORT FILE` appends one line for each message it
-accepts, before it says so. Speaks RFC 5321 with PIPELINING; nothing else."""
+"""An SMTP server process that counts: `python -m tests.counting_smtp PORT FILE MILLISECONDS` appends one line for each
+message it accepts, and says so that much later: a message may well be accepted and its sender never learn of it.
+Speaks RFC 5321 with PIPELINING; nothing else."""
 
 import asyncio
 import sys
@@ -8,7 +9,8 @@ import sys
 class Counter(asyncio.Protocol):
     """One connection. The line is in the file before the sender can read 250, so that nothing accepted goes uncounted."""
 
-    def __init__(self, file):
+    def __init__(self, file, pause: float):
+        self.pause = pause
         self.file, self.buffer, self.in_data, self.recipient = file, b"", False, ""
 
     def connection_made(self, transport) -> None:
@@ -25,10 +27,19 @@ class Counter(asyncio.Protocol):
                 self.buffer, self.in_data = self.buffer[end + 5 :], False
                 self.file.write(self.recipient + "\n")
                 self.file.flush()
-                self.transport.write(b"250 2.0.0 counted\r\n")
+                # What is pipelined behind waits its turn: answers come in order.
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_later(self.pause, self.answer)
+                return
             else:
                 line, self.buffer = self.buffer[:end].decode(), self.buffer[end + 2 :]
                 self.command(line)
+
+    def answer(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(b"250 2.0.0 counted\r\n")
+            self.transport.resume_reading()
+            self.data_received(b"")
 
     def command(self, line: str) -> None:
         word = line[:4].upper()
@@ -49,13 +60,13 @@ class Counter(asyncio.Protocol):
             self.transport.write(b"250 ok\r\n")
 
 
-async def main(port: int, path: str) -> None:
+async def main(port: int, path: str, pause: float) -> None:
     """Serves until it is ended."""
     with open(path, "a", encoding="utf-8") as file:
-        server = await asyncio.get_running_loop().create_server(lambda: Counter(file), "127.0.0.1", port)
+        server = await asyncio.get_running_loop().create_server(lambda: Counter(file, pause), "127.0.0.1", port)
         async with server:
             await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]) / 1000))

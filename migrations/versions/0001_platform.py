@@ -101,9 +101,6 @@ def upgrade():
             name=op.f("fk_api_tokens_org_id_user_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_api_tokens_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_api_tokens")),
     )
     op.create_index(op.f("ix_api_tokens_org_id_jti"), "api_tokens", ["org_id", "jti"], unique=True)

@@ -153,7 +153,6 @@ def upgrade():
             name=op.f("fk_policies_org_id_lead_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_policies_org_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_policies")),
     )
     op.create_index(op.f("ix_policies_org_id_lead_id"), "policies", ["org_id", "lead_id"], unique=False)
@@ -181,9 +180,6 @@ def upgrade():
             ["leads.org_id", "leads.id"],
             name=op.f("fk_lead_events_org_id_lead_id"),
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_lead_events_org_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_lead_events")),
     )
@@ -220,7 +216,6 @@ def upgrade():
             name=op.f("fk_consents_org_id_lead_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_consents_org_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_consents")),
     )
     op.create_index(
@@ -324,6 +319,7 @@ def upgrade():
         sa.Column("updated", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("skipped", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("failed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("created_ids", postgresql.ARRAY(sa.BigInteger()), server_default="{}", nullable=False),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("created_by", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
@@ -368,9 +364,6 @@ def upgrade():
             name=op.f("fk_import_files_org_id_import_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_import_files_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_import_files")),
     )
     op.create_index(op.f("ix_import_files_org_id_import_id"), "import_files", ["org_id", "import_id"], unique=True)
@@ -398,9 +391,6 @@ def upgrade():
             name=op.f("fk_import_errors_org_id_import_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_import_errors_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_import_errors")),
     )
     op.create_index(
@@ -418,8 +408,8 @@ def upgrade():
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), autoincrement=True, nullable=False),
         sa.Column("import_id", sa.BigInteger(), nullable=False),
         sa.Column("lead_id", sa.BigInteger(), nullable=False),
-        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("consent_added", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -433,9 +423,6 @@ def upgrade():
             ["leads.org_id", "leads.id"],
             name=op.f("fk_import_changes_org_id_lead_id"),
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_import_changes_org_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_import_changes")),
     )

@@ -155,9 +155,6 @@ def upgrade():
             name=op.f("fk_campaign_recipients_org_id_lead_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_campaign_recipients_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_campaign_recipients")),
     )
     op.create_index(
@@ -247,9 +244,6 @@ def upgrade():
             name=op.f("fk_campaign_analytics_org_id_campaign_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_campaign_analytics_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_campaign_analytics")),
     )
     op.create_index(
@@ -292,9 +286,6 @@ def upgrade():
             name=op.f("fk_campaign_daily_org_id_campaign_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_campaign_daily_org_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_campaign_daily")),
     )
     op.create_index(
@@ -322,7 +313,6 @@ def upgrade():
             name=op.f("fk_links_org_id_campaign_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["org_id"], ["organizations.id"], name=op.f("fk_links_org_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_links")),
     )
     op.create_index(op.f("ix_links_org_id_campaign_id_url"), "links", ["org_id", "campaign_id", "url"], unique=True)
@@ -458,9 +448,6 @@ def upgrade():
             ["sends.org_id", "sends.id"],
             name=op.f("fk_engagement_events_org_id_send_id"),
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["org_id"], ["organizations.id"], name=op.f("fk_engagement_events_org_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_engagement_events")),
     )

@@ -23,7 +23,6 @@ class Consent(Tenant, Changing, Base):
     evidence: Mapped[str | None]
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (
-        of_organization(),
         child_of("leads", "lead_id"),
         one_of("channel", CHANNELS),
         one_of("status", STATUSES),

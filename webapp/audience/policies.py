@@ -7,7 +7,7 @@ from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, value
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, value
 
 STATUSES = ("active", "lapsed", "cancelled", "expired")
 PAYMENT_STATUSES = ("paid", "due", "overdue")
@@ -27,7 +27,6 @@ class Policy(Tenant, Changing, Base):
     next_due_on: Mapped[date | None]
     payment_status: Mapped[str] = mapped_column(server_default="paid")
     __table_args__ = (
-        of_organization(),
         child_of("leads", "lead_id"),
         one_of("status", STATUSES),
         one_of("payment_status", PAYMENT_STATUSES),

@@ -9,7 +9,7 @@ from sqlalchemy import Index, func, insert, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform import audit
-from webapp.platform.db import Base, Tenant, child_of, db, of_organization, rows, run
+from webapp.platform.db import Base, Tenant, child_of, db, rows, run
 
 # type -> (words on screen, icon): every kind of fact the house writes.
 FACTS: dict[str, tuple[str, str]] = {
@@ -52,7 +52,6 @@ class LeadEvent(Tenant, Base):
     # The writing transaction, so that a follower never steps over a fact that commits late (see `after`).
     tx: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
     __table_args__ = (
-        of_organization(),
         child_of("leads", "lead_id"),
         Index(None, "org_id", "lead_id", "occurred_at", "id"),
         Index(None, "org_id", "tx", "id"),

@@ -101,7 +101,6 @@ class CampaignRecipient(Tenant, Base):
     state: Mapped[str]
     skip_reason: Mapped[str | None]
     __table_args__ = (
-        of_organization(),
         child_of("campaigns", "campaign_id"),
         child_of("leads", "lead_id"),
         one_of("state", ("planned", "skipped")),

@@ -3,7 +3,7 @@
 from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped
 
-from webapp.platform.db import Base, Tenant, child_of, db, of_organization, value
+from webapp.platform.db import Base, Tenant, child_of, db, value
 from webapp.platform.errors import NotFound
 
 
@@ -14,7 +14,6 @@ class Link(Tenant, Base):
     campaign_id: Mapped[int]
     url: Mapped[str]
     __table_args__ = (
-        of_organization(),
         child_of("campaigns", "campaign_id"),
         Index(None, "org_id", "campaign_id", "url", unique=True),
     )

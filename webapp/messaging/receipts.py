@@ -14,7 +14,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import tallies
 from webapp.messaging.sends import reached
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Tenant, child_of, of_organization, one, run
+from webapp.platform.db import Base, Tenant, child_of, one, run
 from webapp.platform.errors import NotFound
 
 KINDS = (
@@ -38,7 +38,6 @@ class EngagementEvent(Tenant, Base):
     ip: Mapped[str | None]
     provider_event_id: Mapped[str]
     __table_args__ = (
-        of_organization(),
         child_of("sends", "send_id"),
         one_of("kind", KINDS),
         Index(None, "org_id", "provider_event_id", unique=True),

@@ -10,7 +10,7 @@ from sqlalchemy import Computed, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Tenant, child_of, db
 
 # measure -> column of campaign_analytics. Both tables move together.
 MEASURES = {
@@ -70,7 +70,6 @@ class CampaignAnalytics(Tenant, Base):
     roi: Mapped[float | None] = _rate("(total_revenue - campaign_cost)", "campaign_cost")
     last_updated: Mapped[datetime | None]
     __table_args__ = (
-        of_organization(),
         child_of("campaigns", "campaign_id"),
         Index(None, "org_id", "campaign_id", unique=True),
     )
@@ -101,7 +100,6 @@ class CampaignDaily(Tenant, Base):
     complaints: Mapped[int] = mapped_column(server_default="0")
     conversions: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = (
-        of_organization(),
         child_of("campaigns", "campaign_id"),
         Index(None, "org_id", "campaign_id", "on_date", "hour", "channel", "variant", unique=True),
     )

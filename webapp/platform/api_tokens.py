@@ -10,7 +10,7 @@ from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Tenant, child_of, db, of_organization, run
+from webapp.platform.db import Base, Tenant, child_of, db, run
 from webapp.platform.errors import Refused
 from webapp.platform.users import User
 
@@ -26,7 +26,7 @@ class ApiToken(Tenant, Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-    __table_args__ = (of_organization(), child_of("users", "user_id"), Index(None, "org_id", "jti", unique=True))
+    __table_args__ = (child_of("users", "user_id"), Index(None, "org_id", "jti", unique=True))
 
 
 class NotSignedIn(Refused):

@@ -77,7 +77,8 @@ def child_of(table: str, column: str, ondelete: str = "CASCADE") -> ForeignKeyCo
 
 
 def of_organization() -> ForeignKeyConstraint:
-    """Returns the foreign key of org_id to its organisation."""
+    """Returns the foreign key of org_id to its organisation, for tables without a parent that has it already: each key
+    is a look-up for each row written."""
     return ForeignKeyConstraint(["org_id"], ["organizations.id"], ondelete="CASCADE")
 
 
