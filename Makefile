@@ -1,6 +1,6 @@
 # Two commands: `make run` and `make test`. Everything they need is prepared by `make prepare`, which both call.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 VENDOR := static/vendor
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -27,8 +27,8 @@ prepare-test: prepare .venv/.tests
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postfix; } >/dev/null 2>&1; } || true
 
 .venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Canvass needs Python 3.11 or newer."; exit 1; }
 	@echo "Creating .venv with $(PYTHON)..."
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Canvass needs Python 3.11 or newer."; exit 1; }
 	@$(PYTHON) -m venv .venv
 
 .venv/.runtime: requirements.txt | .venv/bin/python

@@ -1,5 +1,8 @@
 """The API face: the same verbs as the web face, in JSON under /api/v1."""
 
+from http import HTTPStatus
+
+import marshmallow as ma
 from flask import Flask, Response, jsonify, render_template
 from flask_login import login_required
 from flask_smorest import Api
@@ -19,11 +22,31 @@ INFO = {
 }
 
 
+class _FieldProblemSchema(ma.Schema):
+    field = ma.fields.String()
+    message = ma.fields.String()
+
+
+class _ProblemSchema(ma.Schema):
+    type = ma.fields.String()
+    title = ma.fields.String()
+    status = ma.fields.Integer()
+    detail = ma.fields.String()
+    instance = ma.fields.String()
+    errors = ma.fields.List(ma.fields.Nested(_FieldProblemSchema))
+
+
 class _Api(Api):
     """flask-smorest without its error pages: each room answers its own problems."""
 
     def _register_error_handlers(self) -> None:
         pass
+
+    def _register_responses(self) -> None:
+        content = {"application/problem+json": {"schema": _ProblemSchema}}
+        named = {status.name: status.phrase for status in HTTPStatus} | {self.DEFAULT_ERROR_RESPONSE_NAME: "A problem"}
+        for name, words in named.items():
+            self.spec.components.response(name, {"description": words, "content": content}, lazy=True)
 
 
 def init_app(app: Flask) -> None:

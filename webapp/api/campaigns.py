@@ -1,6 +1,6 @@
 """Campaigns."""
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from webapp.analytics import campaign_report
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
+from webapp.api.reading import id_field
 from webapp.campaigns import campaigns, plan
 from webapp.campaigns.campaigns import CATEGORIES, GOALS, STATUSES, Campaign
 from webapp.messaging.sends import Send
@@ -17,19 +18,25 @@ from webapp.messaging.sends import Send
 campaign_api = room("campaigns", "/campaigns", "One template to one segment, now or at a time")
 
 
+def _in_our_time(moment: datetime) -> None:
+    # Near the ends of the calendar a time falls off it in another zone, and could not be read back.
+    if not 2000 <= moment.year < 2200:
+        raise ma.ValidationError("Use a time from 2000 to 2199.")
+
+
 class CampaignInputSchema(ma.Schema):
     name = ma.fields.String(validate=ma.validate.Length(1, 120))
     description = ma.fields.String(allow_none=True)
-    segment_id = ma.fields.Integer(allow_none=True)
-    template_id = ma.fields.Integer(allow_none=True)
-    sender_id = ma.fields.Integer(allow_none=True)
+    segment_id = id_field(allow_none=True)
+    template_id = id_field(allow_none=True)
+    sender_id = id_field(allow_none=True)
     subject_line = ma.fields.String(allow_none=True)
     preview_text = ma.fields.String(allow_none=True)
     priority = ma.fields.Integer(validate=ma.validate.Range(1, 10))
     category = ma.fields.String(validate=ma.validate.OneOf(CATEGORIES), allow_none=True)
     goal = ma.fields.String(validate=ma.validate.OneOf(GOALS), allow_none=True)
     schedule_type = ma.fields.String(validate=ma.validate.OneOf(("immediate", "scheduled")))
-    scheduled_at = ma.fields.AwareDateTime(default_timezone=UTC, allow_none=True)
+    scheduled_at = ma.fields.AwareDateTime(default_timezone=UTC, allow_none=True, validate=_in_our_time)
 
 
 class CampaignSchema(CampaignInputSchema):

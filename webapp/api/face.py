@@ -11,9 +11,10 @@ from flask_smorest import Blueprint
 from sqlalchemy import Select, func, select
 from werkzeug.exceptions import HTTPException
 
+from webapp.api.reading import Parser
 from webapp.platform import api_tokens, audit, idempotency, problems, roles, tenancy
 from webapp.platform.api_tokens import NotSignedIn
-from webapp.platform.db import db
+from webapp.platform.db import db, transaction
 from webapp.platform.errors import Invalid, Refused
 
 PREFIX = "/api/v1"
@@ -22,9 +23,13 @@ PAGE_LIMIT = 200
 logger = structlog.stdlib.get_logger(__name__)
 
 
+class _Room(Blueprint):
+    ARGUMENTS_PARSER = Parser()
+
+
 def room(name: str, prefix: str, description: str, *, open_to_all: bool = False) -> Blueprint:
     """Returns a blueprint of the API. open_to_all: no token is asked for."""
-    made = Blueprint(f"api_{name}", __name__, url_prefix=PREFIX + prefix, description=description)
+    made = _Room(f"api_{name}", __name__, url_prefix=PREFIX + prefix, description=description)
     if not open_to_all:
         made.before_request(_authenticate)
         made.before_request(_begin_idempotent)
@@ -40,9 +45,10 @@ def _authenticate() -> None:
     if scheme.lower() != "bearer" or not token:
         raise NotSignedIn("Send an access token: Authorization: Bearer <token>.")
     org_id, jti = api_tokens.read(token.strip(), current_app.config["SECRET_KEY"])
-    db.session.rollback()
+    # Its own transaction: that a token was used is kept also where the call itself only reads.
+    with transaction(org_id):
+        g.user = api_tokens.user_of(jti)
     tenancy.enter(org_id)
-    g.user = api_tokens.user_of(jti)
     audit.context.set((audit.context.get() or {}) | {"actor_id": g.user.id})
 
 
@@ -154,7 +160,7 @@ def paged(query: Select, key: Any, args: dict[str, Any], shown: Callable[[Any], 
     ordered = query.order_by(key.desc()).limit(size + 1)
     cursor = args.get("cursor")
     if cursor is not None:
-        if not cursor.isdigit() or len(cursor) > 18:
+        if not (cursor.isascii() and cursor.isdecimal()) or len(cursor) > 18:
             raise Invalid({"cursor": "This is not a cursor of ours."})
         ordered = ordered.where(key < int(cursor))
     else:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.leads import LeadSchema
+from webapp.api.reading import id_field
 from webapp.audience import leads, segments
 from webapp.audience.leads import Lead
 from webapp.audience.segments import Segment
@@ -52,7 +53,7 @@ class SegmentSchema(ma.Schema):
 
 
 class EvaluationArgs(ma.Schema):
-    lead_id = ma.fields.Integer()
+    lead_id = id_field()
 
 
 def _values(body: dict[str, Any], segment: Segment | None = None) -> dict[str, Any]:

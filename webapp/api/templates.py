@@ -1,5 +1,7 @@
 """E-mail templates, under their own name and in the shape older clients know."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import marshmallow as ma
@@ -10,6 +12,7 @@ from sqlalchemy import select
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.messaging import templates
 from webapp.messaging.templates import CATEGORIES, Template
+from webapp.platform.errors import Invalid
 
 template_api = room("templates", "/templates", "Messages written once and filled in for each lead")
 email_template_api = room(
@@ -83,12 +86,24 @@ def _saved(template: Template | None, body: dict[str, Any]) -> Template:
         "is_active",
     )
     before = {field: getattr(template, field) for field in kept} if template else {}
-    if template and template.text_is_derived and "html_content" in body:
-        before["text_content"] = ""
+    if template and template.text_is_derived:
+        before["text_content"] = ""  # it follows the HTML, until somebody writes their own
     return templates.save(template, before | body, g.user.id)
 
 
-def _add_endpoints(room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], read: Any) -> None:
+@contextmanager
+def _older_words() -> Iterator[None]:
+    """A refusal names the fields as the older client wrote them."""
+    try:
+        yield
+    except Invalid as problem:
+        newer = {house: name for name, house in OLDER_NAMES.items()}
+        raise Invalid({newer.get(field, field): words for field, words in problem.errors.items()}) from None
+
+
+def _add_endpoints(
+    room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], read: Any = dict, words: Any = nullcontext
+) -> None:
     @room_.route("")
     class Templates(MethodView):
         @needs("templates.view")
@@ -103,7 +118,8 @@ def _add_endpoints(room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], r
         @room_.response(201, envelope(shown))
         def post(self, body: dict[str, Any]) -> Any:
             """Makes a template."""
-            return answer(_saved(None, read(body)), "Template created")
+            with words():
+                return answer(_saved(None, read(body)), "Template created")
 
     @room_.route("/<int:template_id>")
     class OneTemplate(MethodView):
@@ -118,7 +134,8 @@ def _add_endpoints(room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], r
         @room_.response(200, envelope(shown))
         def put(self, body: dict[str, Any], template_id: int) -> Any:
             """Changes what is given, and keeps the bodies as a new version."""
-            return answer(_saved(templates.get(template_id), read(body)), "Template updated")
+            with words():
+                return answer(_saved(templates.get(template_id), read(body)), "Template updated")
 
         @needs("templates.edit")
         @room_.response(200, envelope(None))
@@ -128,5 +145,5 @@ def _add_endpoints(room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], r
             return answer(message="Template deleted")
 
 
-_add_endpoints(template_api, TemplateSchema, TemplateInputSchema, lambda body: body)
-_add_endpoints(email_template_api, EmailTemplateSchema, EmailTemplateInputSchema, _older)
+_add_endpoints(template_api, TemplateSchema, TemplateInputSchema)
+_add_endpoints(email_template_api, EmailTemplateSchema, EmailTemplateInputSchema, _older, _older_words)

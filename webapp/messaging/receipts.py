@@ -1,9 +1,9 @@
 """Receipts: what comes back from a message. Each is written once however often it is told, in one transaction with
 the send, the timeline and the counters."""
 
-import hashlib
+import uuid
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, text
@@ -23,8 +23,11 @@ KINDS = (
 )  # fmt: skip
 REPEAT_SECONDS = 20  # the same person fetching the same thing again within this is one receipt, not two
 MACHINE_SECONDS = 2  # nobody opens a message this soon after it was handed over; scanners and privacy proxies do
-# Apple's Mail Privacy Protection announces itself by nothing more than this; the others name themselves.
-MACHINES = ("bot", "crawler", "spider", "preview", "scanner", "barracuda", "proofpoint", "mimecast", "curl/", "python")
+# Apple's Mail Privacy Protection announces itself by "Mozilla/5.0" and nothing more; the others name themselves.
+MACHINES = (
+    "bot", "crawler", "spider", "preview", "scanner", "barracuda", "proofpoint", "mimecast", "curl/", "python",
+    "imageproxy", "mailproxy",
+)  # fmt: skip
 
 
 class EngagementEvent(Tenant, Base):
@@ -57,25 +60,36 @@ def is_machine(user_agent: str | None, seconds_since_sent: float | None, purpose
 
 
 def _send(send_id: int) -> Any:
+    """Returns the send a receipt is about, locked. One that was `unknown` is known from here on: it did go out."""
     # FOR UPDATE: two receipts of one send must see each other's firsts, or both would count as unique.
     found = one("SELECT * FROM sends WHERE id = :id FOR UPDATE", id=send_id)
     if found is None:
         raise NotFound("This message is not known any more.")
-    return found
+    if found.status != "unknown":
+        return found
+    run(
+        "UPDATE sends SET status = 'sent', sent_at = updated_at, error_code = NULL, error_message = NULL,"
+        " delivered_at = CASE WHEN channel = 'email' THEN updated_at END, updated_at = now() WHERE id = :id",
+        id=send_id,
+    )
+    moved = Counter(sent=1, delivered=int(found.channel == "email"))
+    moved["unknown"] = -1
+    tallies.add(found.campaign_id, found.channel, moved, found.variant)
+    return one("SELECT * FROM sends WHERE id = :id", id=send_id)
 
 
-def _event(send: Any, kind: str, seen: dict[str, Any], key: str | None = None) -> bool:
-    """Writes a receipt unless it is written already. Returns False for a repetition."""
-    if key is None:
-        bucket = int(now().timestamp()) // REPEAT_SECONDS
-        who = f"{kind}|{send.id}|{seen.get('link_id')}|{seen.get('ip')}|{seen.get('user_agent')}|{bucket}"
-        key = hashlib.sha256(who.encode()).hexdigest()[:32]
+def _event(send: Any, kind: str, seen: dict[str, Any], repeat_seconds: int = REPEAT_SECONDS) -> bool:
+    """Writes a receipt. Returns False where the same was told within the last seconds; nothing is written then."""
+    # Looking before writing is exact: the send is locked, so no other receipt of it is being written.
     return bool(run(
         "INSERT INTO engagement_events (send_id, kind, at, url, link_id, user_agent, ip, provider_event_id)"
-        " VALUES (:send_id, :kind, :at, :url, :link_id, :user_agent, :ip, :key)"
-        " ON CONFLICT (org_id, provider_event_id) DO NOTHING",
-        send_id=send.id, kind=kind, at=now(), url=seen.get("url"), link_id=seen.get("link_id"), ip=seen.get("ip"),
-        user_agent=(seen.get("user_agent") or "")[:400] or None, key=key,
+        " SELECT :send_id, :kind, :at, :url, CAST(:link_id AS bigint), CAST(:user_agent AS text), CAST(:ip AS text), :key"
+        " WHERE NOT EXISTS (SELECT FROM engagement_events WHERE send_id = :send_id AND kind = :kind AND at > :since"
+        " AND link_id IS NOT DISTINCT FROM CAST(:link_id AS bigint) AND ip IS NOT DISTINCT FROM CAST(:ip AS text)"
+        " AND user_agent IS NOT DISTINCT FROM CAST(:user_agent AS text))",
+        send_id=send.id, kind=kind, at=now(), since=now() - timedelta(seconds=repeat_seconds), url=seen.get("url"),
+        link_id=seen.get("link_id"), ip=seen.get("ip"), user_agent=(seen.get("user_agent") or "")[:400] or None,
+        key=uuid.uuid4().hex,
     ))  # fmt: skip
 
 
@@ -140,7 +154,7 @@ def unsubscribed(send_id: int, seen: dict[str, Any], *, source: str) -> bool:
     )
     if not changed:
         return False
-    _event(send, "unsubscribed", seen, f"unsubscribed|{send.id}|{now().timestamp()}")
+    _event(send, "unsubscribed", seen, 0)
     first = not send.unsubscribed_at
     run(
         "UPDATE sends SET unsubscribed_at = COALESCE(unsubscribed_at, now()), updated_at = now() WHERE id = :id",
@@ -158,24 +172,12 @@ def resubscribed(send_id: int, seen: dict[str, Any]) -> bool:
     consents.release(send.channel, send.recipient_address, "unsubscribe")
     if not consents.set_consent(send.lead_id, send.channel, "subscribed", source="page", evidence=f"send {send.id}"):
         return False
-    _event(send, "resubscribed", seen, f"resubscribed|{send.id}|{now().timestamp()}")
+    _event(send, "resubscribed", seen, 0)
     _moved(send, Counter(), "email_resubscribed")
     return True
 
 
-def _resolved(send: Any) -> Counter[str]:
-    """A receipt of an `unknown` send proves that it went out. Returns the counters that move with it."""
-    if send.status != "unknown":
-        return Counter()
-    run("UPDATE sends SET sent_at = COALESCE(sent_at, now()), delivered_at = COALESCE(delivered_at, now()),"
-        " status = CASE WHEN status = 'unknown' THEN 'sent' ELSE status END, error_message = NULL WHERE id = :id", id=send.id)  # fmt: skip
-    moved = Counter(sent=1, delivered=1)
-    moved["unknown"] = -1
-    return moved
-
-
 def _moved(send: Any, moved: Counter[str], fact: str | None, payload: dict[str, Any] | None = None) -> None:
-    moved.update(_resolved(send))
     tallies.add(send.campaign_id, send.channel, moved, send.variant)
     if fact and send.lead_id:
         timeline.record(send.lead_id, fact, {"campaign_id": send.campaign_id, "send_id": send.id} | (payload or {}))

@@ -1,5 +1,6 @@
 """Senders: the identities messages go out under, with their credentials."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import CheckConstraint, Index, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
+from webapp.messaging.headers import Unsendable, carried
 from webapp.platform import audit, secrets
 from webapp.platform.db import Base, Changing, Tenant, db, of_organization
 from webapp.platform.errors import Invalid, NotFound
@@ -16,6 +18,7 @@ CHANNELS = ("email", "sms", "whatsapp")
 PROVIDERS = ("smtp", "twilio", "whatsapp_cloud", "local")
 STATUSES = ("active", "standby", "warming", "banned", "inactive")
 TLS_MODES = ("starttls", "tls", "none")
+HOST = re.compile(r"(?!.*\.\.)[\w.:-]{1,253}")
 
 
 class Sender(Tenant, Changing, Base):
@@ -90,15 +93,17 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
     for field, needed in (("address", True), ("reply_to", False)):
         text = (values.get(field) or "").strip()
         try:
-            clean[field] = clean_email(text) if text or needed else None
+            clean[field] = carried(clean_email(text)) if text or needed else None
         except Invalid as problem:
             errors[field] = problem.errors["email"]
+        except Unsendable:
+            errors[field] = "Mail servers do not take such letters before the @."
     host, port = (values.get("host") or "").strip(), values.get("port") or 587
     if not (values.get("name") or "").strip():
         errors["name"] = "Give the name recipients see."
-    if not host or any(c.isspace() for c in host):
+    if not HOST.fullmatch(host):
         errors["host"] = "Give the server's host name."
-    if not isinstance(port, int) or not 1 <= port <= 65535:
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
         errors["port"] = "A port is a number from 1 to 65535."
     if values.get("tls") not in TLS_MODES:
         errors["tls"] = "Choose how the connection is secured."

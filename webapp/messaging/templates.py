@@ -114,6 +114,9 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         errors["name"] = "Give the template a name of at most 120 characters."
     if values.get("category", "acquisition") not in CATEGORIES:
         errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
+    derived = html_to_text((values.get("html_content") or "").strip())
+    if not errors and not (values.get("text_content") or "").strip() and tokens.problem(derived):
+        errors["text_content"] = "No plain text can be made from this HTML. Write it here."
     slug = slugify(values.get("slug") or (template.slug if template else name))
     taken = select(Template.id).where(Template.slug == slug, Template.id != (template.id if template else 0))
     if "name" not in errors and db.session.scalar(taken):
@@ -131,7 +134,7 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         setattr(template, field, (values.get(field) or "").strip())
     template.text_is_derived = not template.text_content
     if template.text_is_derived:
-        template.text_content = html_to_text(template.html_content)
+        template.text_content = derived
     template.available_tokens = sorted(tokens.used(*(getattr(template, field) for field in BODIES)))
     template.suggested_channels = ["email"]
     if values.get("is_active") is not None:

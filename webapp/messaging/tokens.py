@@ -4,7 +4,7 @@ minijinja renders with a fuel limit and sees plain values only, so that what a u
 look behind the values it is given.
 """
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -42,7 +42,14 @@ UNBUILT = {"preferences_url", "call_me_url"}
 def _date(value: Any, pattern: str = "%-d %B %Y") -> str:
     if not value:
         return ""
-    return (date.fromisoformat(value[:10]) if isinstance(value, str) else value).strftime(pattern)
+    return (_read_date(value) if isinstance(value, str) else value).strftime(pattern)
+
+
+def _read_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return datetime.strptime(text, "%d %B %Y").date()  # as the house itself writes due_date and renewal_date
 
 
 def _money(value: Any, currency: str = "") -> str:
@@ -55,7 +62,7 @@ def environment() -> minijinja.Environment:
     """Returns a fresh sandbox. Templates whose name ends in .html escape what they fill in."""
     return minijinja.Environment(
         fuel=FUEL,
-        undefined_behavior="lenient",
+        undefined_behavior="chainable",
         filters={"date": _date, "money": _money},
         auto_escape_callback=lambda name: "html" if name.endswith(".html") else False,
         finalizer=lambda value: "" if value is None else value,

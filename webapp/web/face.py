@@ -4,11 +4,13 @@ import secrets
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
-from werkzeug.exceptions import HTTPException
+from werkzeug.datastructures import ImmutableMultiDict, iter_multi_items
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import IntegerConverter
 
 from webapp.platform import audit, problems, tenancy
 from webapp.platform.db import db
@@ -44,8 +46,33 @@ logger = log(__name__)
 csrf = CSRFProtect()
 
 
+class _Parameters(ImmutableMultiDict):
+    """Parameters without the character NUL: PostgreSQL's text cannot hold it, and nobody types it."""
+
+    def __init__(self, given: Any = None):
+        pairs = iter_multi_items(given) if given is not None else ()
+        super().__init__([(_without_nul(name), _without_nul(value)) for name, value in pairs])
+
+
+def _without_nul(value: Any) -> Any:
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+class _Request(Request):
+    parameter_storage_class = _Parameters
+
+
+class _RowId(IntegerConverter):
+    """A number in an address is the id of a row, and a row has none beyond a bigint."""
+
+    def __init__(self, map: Any, *args: Any, **kwargs: Any):
+        super().__init__(map, *args, **{"max": 2**63 - 1} | kwargs)
+
+
 def init_app(app: Flask) -> None:
     """Adds the web face to the application."""
+    app.request_class = _Request
+    app.url_map.converters["int"] = _RowId
     # Tied to the session and not to the clock: a page left open all day still works.
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     app.config.setdefault("WTF_CSRF_SSL_STRICT", False)
@@ -103,7 +130,7 @@ def _page_values() -> dict[str, Any]:
 
 
 def _for_api() -> bool:
-    return request.path.startswith("/api/v1/")
+    return f"{request.path}/".startswith("/api/v1/")
 
 
 def _refused(problem: Refused) -> Any:
@@ -131,10 +158,14 @@ def _http_error(problem: HTTPException) -> Any:
     if problem.code is None or problem.code < 400:
         return problem
     words = HTTP_WORDS.get(problem.code, problem.description or problem.name)
-    return problems.problem(problem.code, words) if _for_api() else error_page(problem.code, words)
+    response = problems.problem(problem.code, words) if _for_api() else error_page(problem.code, words)
+    if isinstance(problem, MethodNotAllowed):
+        response.allow.update(problem.valid_methods or ())
+    return response
 
 
 def _failure(_problem: Exception) -> Any:
     db.session.rollback()
     logger.exception("request failed", path=request.path)
-    return error_page(500, "Something went wrong on our side. It has been noted; nothing was changed.")
+    words = "Something went wrong on our side. It has been noted; nothing was changed."
+    return problems.problem(500, words) if _for_api() else error_page(500, words)

@@ -119,7 +119,7 @@ def _choice(field: str) -> Callable[[str, Reading], Cell]:
 
 
 def _state(text: str, reading: Reading) -> Cell:
-    key = " ".join(text.lower().replace(".", " ").split())
+    key = " ".join(text.lower().replace(".", " ").replace(",", " ").split())
     code = key.replace(" ", "").upper()
     if code in words.USPS:
         return Cell(code)

@@ -105,7 +105,8 @@ def _believable(target: str, cells: list[str], owners: Collection[str]) -> bool:
         return any(text.lower() in owners for text in cells)
     looks = LOOKS.get(target)
     said = [text for text in cells if text.lower() not in words.EMPTY]
-    return looks is None or sum(1 for text in said if looks(text)) * 2 > len(said)
+    # Not more than that: exports are full of broken cells, and the name has a say as well.
+    return looks is None or sum(1 for text in said if looks(text)) > len(said) * 0.3
 
 
 def _by_cells(chosen: dict[int, str], cells: list[list[str]]) -> None:

@@ -15,10 +15,11 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What old Windows, DOS and Mac programs write, the likeliest first: the order decides where nothing else does.
-OLD = ("cp1252", "cp1250", "cp1254", "cp1251", "cp1253", "mac_roman", "cp850", "shift_jis", "gb18030", "big5", "euc_kr")
-# The accented letters of Mac Roman; in Windows encodings this row holds little but quotes, dashes and the euro.
-MAC_LETTERS = re.compile(rb"[\x80-\x83\x87-\x90\x98-\x9a\x9c-\x9f]")
+# What old Windows programs write, the likeliest first: the order decides where nothing else does.
+OLD = ("cp1252", "cp1250", "cp1254", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr")
+# Inside a word, Mac and DOS have their accented letters where Windows has quotes, dashes and the euro.
+NOT_WINDOWS = re.compile(rb"(?<=[A-Za-z])[\x80-\x90\x93-\x9f](?=[a-z])")
+USUAL = frozenset("äöüßéèêàâçñáíóúôîÄÖÜÉ")
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
 NOT_TEXT = "This is not a table we can read. Save it as CSV or as an Excel workbook (.xlsx) and try again."
 
@@ -67,13 +68,12 @@ def _old(content: bytes) -> str:
     if sum(character > "\x7f" for character in text) > 20 * broken:
         return "utf-8"
     lines = b"\n".join(line for line in content.splitlines() if not line.isascii())[:20_000]
+    if len(NOT_WINDOWS.findall(lines)) > len(re.findall(rb"[\x80-\xff]", lines)) / 2:
+        return max(("mac_roman", "cp850"), key=lambda name: sum(c in USUAL for c in lines.decode(name, "replace")))
     found = {match.encoding: match for match in from_bytes(lines, cp_isolation=list(OLD), threshold=0.5)}
     if not found:
         return "cp1252"
     likeliest = min(found.values(), key=lambda match: (match.chaos, -match.coherence, OLD.index(match.encoding)))
-    high = re.findall(rb"[\x80-\xff]", lines)
-    if likeliest.encoding in ("cp1252", "cp1250") and len(MAC_LETTERS.findall(lines)) > len(high) / 2:
-        return "mac_roman"
     if likeliest.encoding == "cp1250" and str(likeliest) == lines.decode("cp1252", "replace"):
         # The two agree on every letter that occurs here, so say the usual one.
         return "cp1252"

@@ -50,10 +50,7 @@ def match(columns: dict[str, str], *, merge_phones: bool) -> None:
         "UPDATE import_rows s SET lead_id = COALESCE(h.x, h.e, h.p) FROM import_hits h"
         ' WHERE h."row" = s."row" AND NOT EXISTS (SELECT FROM import_tangled t WHERE t."row" = s."row")'
     )
-    # Under row-level security the planner does not know whose rows it will see and may take a hundred thousand leads
-    # for one; with an index here no way of joining them to the staging table is a bad one.
-    run("CREATE INDEX ON import_rows (lead_id)")
-    run("ANALYZE import_rows")
+    run("ANALYZE import_rows (lead_id)")
 
 
 def _untangle(columns: dict[str, str], merge_phones: bool) -> None:

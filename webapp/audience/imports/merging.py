@@ -79,7 +79,6 @@ def _update(wanted: Merge, rule: str) -> int:
         f" CROSS JOIN LATERAL (SELECT {', '.join(f'{sql} AS {field}' for field, sql in values.items())}) n"
         f" WHERE ({', '.join(f'n.{f}' for f in fields)}) IS DISTINCT FROM ({', '.join(f'l.{f}' for f in fields)})"
     )
-    run("CREATE INDEX ON import_diff (lead_id)")
     run("ANALYZE import_diff")
     return run(
         f"UPDATE leads l SET {', '.join(f'{field} = {sql}' for field, sql in values.items())}, updated_at = now()"
@@ -116,7 +115,6 @@ def _create(wanted: Merge) -> int:
         ' INSERT INTO import_made SELECT s."row", made.id, made.source FROM made JOIN import_rows s'
         f" ON s.lead_id IS NULL AND {KEY.format('s')} = {KEY.format('made')}"
     )
-    run("CREATE INDEX ON import_made (lead_id)")
     run("ANALYZE import_made")
     return created
 
@@ -125,9 +123,7 @@ def _record_changes(import_id: int) -> None:
     """Writes what can be taken back, and the facts."""
     run(
         "INSERT INTO import_changes (import_id, lead_id, before, after, consent_added)"
-        " SELECT :id, m.lead_id, NULL, NULL, c.lead_id IS NOT NULL FROM import_made m"
-        " LEFT JOIN (SELECT DISTINCT lead_id FROM import_consents) c USING (lead_id)"
-        " UNION ALL SELECT :id, lead_id, COALESCE(d.before, '{}'), COALESCE(d.after, '{}'), c.lead_id IS NOT NULL"
+        " SELECT :id, lead_id, COALESCE(d.before, '{}'), COALESCE(d.after, '{}'), c.lead_id IS NOT NULL"
         " FROM import_diff d FULL JOIN (SELECT lead_id FROM import_consents EXCEPT SELECT lead_id FROM import_made) c"
         " USING (lead_id)",
         id=import_id,

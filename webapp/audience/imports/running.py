@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from webapp.audience.imports import merging, options, reading, staging
 from webapp.audience.imports.coercing import STAGED, Coercion
 from webapp.audience.imports.merging import Merge
+from webapp.audience.imports.staging import MANY
 from webapp.audience.imports.tables import Import, ImportFile
 from webapp.platform import audit, tenancy, work
-from webapp.platform.db import db, one, run, transaction, value
+from webapp.platform.db import db, one, refresh_statistics, run, transaction, value
 from webapp.platform.errors import Invalid, Refused
 from webapp.platform.logs import log
 from webapp.platform.organizations import current as current_organization
@@ -126,7 +127,9 @@ def _attempt(claim: Claim) -> None:
     for clash in range(1, MAX_CLASHES + 1):
         try:
             with transaction(), _acting_for(claim):
-                _work(claim)
+                touched = _work(claim)
+            if touched > MANY:
+                refresh_statistics("leads", "consents", "lead_events")
             return
         except DBAPIError as problem:
             if not isinstance(problem.orig, CLASHES) or clash == MAX_CLASHES:
@@ -145,7 +148,8 @@ def _acting_for(claim: Claim) -> Iterator[None]:
         audit.context.reset(token)
 
 
-def _work(claim: Claim) -> None:
+def _work(claim: Claim) -> int:
+    """Does the import and closes it. Returns how many leads it made or changed."""
     import_ = db.session.get_one(Import, (claim.org_id, claim.import_id))
     content = db.session.query(ImportFile.content).filter_by(import_id=claim.import_id).scalar()
     if content is None:
@@ -156,6 +160,7 @@ def _work(claim: Claim) -> None:
     counts = merging.merge(_wanted(import_, coercion), claim.beat)
     failed = staging.keep_notes(claim.import_id)
     _finish(claim, counts | {"total": total, "failed": failed})
+    return counts["created"] + counts["updated"]
 
 
 def _wanted(import_: Import, coercion: Coercion) -> Merge:
@@ -174,6 +179,7 @@ def _finish(claim: Claim, counts: dict[str, int]) -> None:
     closed = run(
         "UPDATE imports SET status = 'done', total = :total, progress = :total, created = :created,"
         " updated = :updated, skipped = :skipped, failed = :failed, finished_at = now(), updated_at = now(),"
+        " created_ids = COALESCE((SELECT array_agg(lead_id ORDER BY lead_id) FROM import_made), '{}'),"
         " claim_token = NULL, lease_until = NULL WHERE id = :id AND claim_token = :token AND status = 'running'",
         id=claim.import_id, token=claim.token, skipped=skipped, **counts,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from webapp.audience.imports.coercing import Coercion, Problem
 from webapp.platform.db import db, driver_connection, run, value
 
 BATCH = 2000  # rows read, coerced and copied at once
+MANY = 5000  # rows from which on a set is large
 TYPES = {
     "tags": "text[]", "attributes": "jsonb", "value_estimate": "numeric(12,2)", "date_of_birth": "date",
     "created_at": "timestamptz", "owner_id": "bigint", "consent_email": "boolean", "consent_sms": "boolean",
@@ -45,7 +46,16 @@ def fill(coercion: Coercion, rows: Iterator[tuple[int, list[str]]], beat: Callab
         total += len(batch)
         beat(total)
     run("ANALYZE import_rows")
+    if total > MANY:
+        join_by_hashing()
     return total
+
+
+def join_by_hashing() -> None:
+    """Keeps PostgreSQL, for the rest of the transaction, from joining large sets by looping over one for each row of
+    the other. Under row-level security it cannot know how many rows an organisation has, and it may expect a single
+    one of a hundred thousand leads that came in a minute ago."""
+    run("SET LOCAL enable_nestloop = off")
 
 
 def note(problems: list[Problem]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from webapp.audience import timeline
 from webapp.audience.imports import merging, permissions
+from webapp.audience.imports.staging import MANY, join_by_hashing
 from webapp.audience.imports.tables import Import
 from webapp.platform import audit
 from webapp.platform.db import db, rows, run, value
@@ -39,11 +40,13 @@ def undo(import_: Import) -> Undone:
     if status != "done":
         raise Refused("Only a finished import can be taken back.")
     run("SELECT pg_advisory_xact_lock(hashtextextended('imports', current_setting('app.org_id')::bigint))")
+    if import_.created + import_.updated > MANY:
+        join_by_hashing()
     removed, kept = _remove(import_.id)
     restored, changed_since = _restore(import_.id)
     undone = Undone(removed, restored, kept + changed_since, _withdraw(import_.id))
     # Gone at the commit by themselves, but another import may be taken back before that.
-    run("DROP TABLE undo_removed, undo_values, undo_keys, undo_diff, undo_consents")
+    run("DROP TABLE undo_made, undo_values, undo_keys, undo_diff, undo_consents")
     run(
         "UPDATE imports SET status = 'undone', message = :message, updated_at = now() WHERE id = :id",
         id=import_.id,
@@ -57,29 +60,25 @@ def undo(import_: Import) -> Undone:
 
 def _remove(import_id: int) -> tuple[int, int]:
     """Deletes the leads it made that nobody touched. Returns how many went and how many stayed."""
-    made = value("SELECT count(*) FROM import_changes WHERE import_id = :id AND before IS NULL", id=import_id)
+    run(
+        "CREATE TEMP TABLE undo_made ON COMMIT DROP AS SELECT l.id FROM imports i CROSS JOIN unnest(i.created_ids) made"
+        " JOIN leads l ON l.id = made WHERE i.id = :id AND l.deleted_at IS NULL",
+        id=import_id,
+    )
+    run("ANALYZE undo_made")
     # What a later import did and has been taken back as well counts as never having happened.
     own = [str(import_id), *(str(row.id) for row in rows("SELECT id FROM imports WHERE status = 'undone'"))]
     # `sends` stands on a floor above and is asked by name: a message planned for a lead keeps the lead too.
-    run(
-        "CREATE TEMP TABLE undo_removed ON COMMIT DROP AS WITH gone AS (UPDATE leads l SET deleted_at = now(),"
-        " updated_at = now() FROM import_changes c WHERE c.import_id = :id AND c.before IS NULL AND l.id = c.lead_id"
-        " AND l.deleted_at IS NULL AND NOT EXISTS (SELECT FROM sends WHERE sends.lead_id = l.id)"
-        " AND NOT EXISTS (SELECT FROM lead_events e WHERE e.lead_id = l.id AND NOT e.type = ANY(:derived)"
-        " AND NOT COALESCE(e.payload ->> 'import' = ANY(:own), false)) RETURNING l.id) SELECT id FROM gone",
-        id=import_id,
+    kept = run("DELETE FROM undo_made m WHERE EXISTS (SELECT FROM sends s WHERE s.lead_id = m.id)")
+    kept += run(
+        "DELETE FROM undo_made m WHERE EXISTS (SELECT FROM lead_events e WHERE e.lead_id = m.id"
+        " AND NOT e.type = ANY(:derived) AND NOT COALESCE(e.payload ->> 'import' = ANY(:own), false))",
         derived=list(DERIVED),
         own=own,
     )
-    removed = timeline.record_select(
-        "lead_deleted", "SELECT id, CAST(:about AS jsonb) FROM undo_removed", about=_about(import_id)
-    )
-    gone_already = value(
-        "SELECT count(*) FROM import_changes c JOIN leads l ON l.id = c.lead_id WHERE c.import_id = :id"
-        " AND c.before IS NULL AND l.deleted_at IS NOT NULL",
-        id=import_id,
-    )
-    return removed, made - gone_already
+    run("UPDATE leads l SET deleted_at = now(), updated_at = now() FROM undo_made m WHERE l.id = m.id")
+    facts = "SELECT id, CAST(:about AS jsonb) FROM undo_made"
+    return timeline.record_select("lead_deleted", facts, about=_about(import_id)), kept
 
 
 def _restore(import_id: int) -> tuple[int, int]:
@@ -89,17 +88,15 @@ def _restore(import_id: int) -> tuple[int, int]:
         "CREATE TEMP TABLE undo_values ON COMMIT DROP AS SELECT c.lead_id, key AS field, c.before -> key AS before,"
         " c.after -> key AS after, to_jsonb(l) -> key IS NOT DISTINCT FROM c.after -> key AS unchanged"
         " FROM import_changes c JOIN leads l ON l.id = c.lead_id CROSS JOIN jsonb_object_keys(c.after) key"
-        " WHERE c.import_id = :id AND c.before IS NOT NULL AND l.deleted_at IS NULL",
+        " WHERE c.import_id = :id AND l.deleted_at IS NULL",
         id=import_id,
     )
-    run("CREATE INDEX ON undo_values (lead_id)")
     run("ANALYZE undo_values")
     _leave_what_others_have()
     run(
         "CREATE TEMP TABLE undo_diff ON COMMIT DROP AS SELECT lead_id, jsonb_object_agg(field, after) AS before,"
         " jsonb_object_agg(field, before) AS after FROM undo_values WHERE unchanged GROUP BY lead_id"
     )
-    run("CREATE INDEX ON undo_diff (lead_id)")
     run("ANALYZE undo_diff")
     restored = run(
         f"UPDATE leads l SET {', '.join(_given_back(field) for field in merging.LEAD_FIELDS)}, updated_at = now()"
@@ -116,7 +113,6 @@ def _leave_what_others_have() -> None:
         " CASE WHEN field = 'email' THEN lower(before #>> '{}') ELSE before #>> '{}' END COLLATE \"C\" AS key"
         " FROM undo_values WHERE unchanged AND field IN ('external_id', 'email', 'phone')"
     )
-    run("CREATE INDEX ON undo_keys (key)")
     run("ANALYZE undo_keys")
     for field, column in (("external_id", "external_id"), ("email", "email_key"), ("phone", "phone")):
         run(
@@ -135,9 +131,11 @@ def _withdraw(import_id: int) -> int:
     """Takes back the consents it added, where nobody has changed them since. Returns how many."""
     run("CREATE TEMP TABLE undo_consents (lead_id bigint, payload jsonb) ON COMMIT DROP")
     run(
-        "WITH gone AS (DELETE FROM consents USING import_changes c WHERE c.import_id = :id AND c.consent_added"
-        " AND consents.lead_id = c.lead_id AND consents.source = :source"
-        " RETURNING consents.lead_id, consents.channel, consents.status) INSERT INTO undo_consents SELECT lead_id,"
+        "WITH touched AS (SELECT unnest(created_ids) AS lead_id FROM imports WHERE id = :id"
+        " UNION ALL SELECT lead_id FROM import_changes WHERE import_id = :id AND consent_added),"
+        " gone AS (DELETE FROM consents USING touched t WHERE consents.lead_id = t.lead_id"
+        " AND consents.source = :source RETURNING consents.lead_id, consents.channel, consents.status)"
+        " INSERT INTO undo_consents SELECT lead_id,"
         " jsonb_build_object('channel', channel, 'from', status, 'to', NULL, 'source', CAST(:source AS text))"
         " || CAST(:about AS jsonb) FROM gone",
         id=import_id,

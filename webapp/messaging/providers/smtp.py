@@ -1,13 +1,9 @@
-"""SMTP: the standard library connects, secures and signs in; the messages then go down its socket pipelined.
+"""SMTP: messages go down a connection pipelined where the server offers it, one command at a time where not.
 
 RFC 5321 for the dialogue, RFC 2920 for pipelining. What counts is where a connection breaks: before the end of a
 message has left, the server cannot have accepted it; after that nobody knows until its reply is read.
 """
 
-import smtplib
-import socket
-import ssl
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,128 +11,22 @@ from typing import Any
 from webapp.messaging import senders
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
+from webapp.messaging.providers.connection import Connection, NotLeft, Pool, Unreachable, words
 from webapp.messaging.senders import Sender
+from webapp.platform.errors import Refused
 
-CONNECT_SECONDS = 15
-REPLY_SECONDS = 60
-IDLE_SECONDS = 30  # servers drop idle connections; an older one is replaced before use
-QUIET_SECONDS = 1
-REUSE_LIMIT = 1000  # messages over one connection: many servers ask for an end somewhere
-
-
-class Unreachable(Exception):
-    """No connection, or the server refused to work with us at all. Its text is shown to the operator."""
-
-
-class Connection:
-    """One signed-in SMTP connection."""
-
-    def __init__(self, host: str, port: int, tls: str, username: str = "", password: str = ""):
-        context = ssl.create_default_context() if tls != "none" else None
-        try:
-            if tls == "tls":
-                self.smtp = smtplib.SMTP_SSL(host, port, timeout=CONNECT_SECONDS, context=context)
-            else:
-                self.smtp = smtplib.SMTP(host, port, timeout=CONNECT_SECONDS)
-            self.smtp.ehlo_or_helo_if_needed()
-            if tls == "starttls":
-                self.smtp.starttls(context=context)
-                self.smtp.ehlo()
-            if username:
-                self.smtp.login(username, password)
-        except (OSError, smtplib.SMTPException) as problem:
-            raise Unreachable(f"{host}:{port}: {_words(problem)}") from problem
-        self.smtp.sock.settimeout(REPLY_SECONDS)
-        self.smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.reader = self.smtp.sock.makefile("rb")
-        self.pipelining = self.smtp.has_extn("pipelining")
-        self.used, self.last_used, self.broken = 0, time.monotonic(), False
-
-    def reply(self) -> tuple[int, str]:
-        """Reads one reply: (code, text). Raises OSError at the connection's end."""
-        text = ""
-        while True:
-            line = self.reader.readline(4096)
-            if not line.endswith(b"\n") or not line[:3].isdigit():
-                raise ConnectionError("the server closed the connection")
-            text += line[4:-1].decode("utf-8", "replace")
-            if line[3:4] != b"-":
-                return int(line[:3]), text.strip()
-
-    def ask(self, command: bytes) -> tuple[int, str]:
-        self.smtp.sock.sendall(command)
-        return self.reply()
-
-    def close(self) -> None:
-        self.broken = True
-        try:
-            self.smtp.sock.sendall(b"QUIT\r\n")
-            self.reader.close()
-            self.smtp.sock.close()
-        except OSError:
-            pass
-
-    def answers(self) -> bool:
-        """True unless the server has hung up meanwhile; asked only after a pause, when it may have."""
-        if time.monotonic() - self.last_used < QUIET_SECONDS:
-            return True
-        try:
-            return self.ask(b"NOOP\r\n")[0] == 250
-        except OSError:
-            return False
-
-    @property
-    def stale(self) -> bool:
-        return self.broken or self.used >= REUSE_LIMIT or time.monotonic() - self.last_used > IDLE_SECONDS
-
-
-class Pool:
-    """Connections by address and credentials; each thread takes one and gives it back."""
-
-    def __init__(self) -> None:
-        self._free: dict[tuple, list[Connection]] = {}
-        self._lock = threading.Lock()
-
-    def take(self, key: tuple[Any, ...]) -> Connection:
-        with self._lock:
-            waiting = self._free.setdefault(key, [])
-            while waiting:
-                connection = waiting.pop()
-                if not connection.stale and connection.answers():
-                    return connection
-                connection.close()
-        return Connection(*key)
-
-    def give(self, key: tuple[Any, ...], connection: Connection) -> None:
-        connection.last_used = time.monotonic()
-        if connection.broken:
-            return
-        with self._lock:
-            self._free[key].append(connection)
-
-
+END = b".\r\n"
+RESET = b"RSET\r\n"
 _pool = Pool()
 
 
-def _words(problem: Exception) -> str:
-    if isinstance(problem, smtplib.SMTPAuthenticationError):
-        return f"the server refused the user name or password ({problem.smtp_code})"
-    if isinstance(problem, smtplib.SMTPResponseException):
-        text = problem.smtp_error
-        return f"{problem.smtp_code} {text.decode('utf-8', 'replace') if isinstance(text, bytes) else text}"
-    if isinstance(problem, smtplib.SMTPNotSupportedError):
-        return "the server does not offer what this sender is set to use (STARTTLS or sign-in)"
-    if isinstance(problem, TimeoutError):
-        return "no answer in time"
-    if isinstance(problem, ssl.SSLError):
-        return f"no secure connection: {problem.reason or problem}"
-    return getattr(problem, "strerror", None) or str(problem)
-
-
 def key_of(sender: Sender) -> tuple[Any, ...]:
-    """Returns (host, port, tls, username, password) of an SMTP sender."""
+    """Returns (host, port, tls, username, password) of an SMTP sender. Raises Unreachable."""
     config = sender.config
-    password = senders.secret(sender, "password")
+    try:
+        password = senders.secret(sender, "password")
+    except Refused as problem:
+        raise Unreachable(problem.message) from problem
     return config["host"], config["port"], config["tls"], config.get("username", ""), password
 
 
@@ -151,10 +41,10 @@ def check_address(key: tuple[Any, ...]) -> str:
     try:
         code, text = connection.ask(b"NOOP\r\n")
     except OSError as problem:
-        raise Unreachable(_words(problem)) from problem
+        raise Unreachable(words(problem)) from problem
     finally:
         connection.close()
-    offers = ", ".join(sorted(name.upper() for name in connection.smtp.esmtp_features)) or "no extensions"
+    offers = ", ".join(sorted(name.upper() for name in connection.offers)) or "no extensions"
     return f"{code} {text} (offers {offers})"
 
 
@@ -172,75 +62,48 @@ def deliver_to(key: tuple[Any, ...], messages: Iterable[Message], deadline: floa
         connection.broken = True
         raise
     finally:
-        if connection.broken:
-            connection.close()
         _pool.give(key, connection)
-
-
-def _envelope(message: Message) -> bytes:
-    return f"MAIL FROM:<{message.mail_from}>\r\nRCPT TO:<{message.recipient}>\r\nDATA\r\n".encode()
-
-
-def _refusal(message: Message, code: int, text: str) -> Outcome:
-    return Outcome(message.send_id, "retry" if code < 500 else "rejected", str(code), f"{code} {text}")
-
-
-def _final(message: Message, code: int, text: str) -> Outcome:
-    if 200 <= code < 300:
-        return Outcome(message.send_id, "accepted", provider_id=message.message_id)
-    return _refusal(message, code, text)
-
-
-def _lost(message: Message, kind: str, problem: Exception) -> Outcome:
-    return Outcome(message.send_id, kind, None, f"Connection lost: {_words(problem)}")
 
 
 def _pipelined(connection: Connection, messages: Iterator[Message], deadline: float) -> Iterator[Outcome]:
     """The envelope of each message leaves together with the body of the one before: one round trip a message."""
-    send = connection.smtp.sock.sendall
-    message = next(messages, None)
-    if message is None:
-        return
-    begun: Message | None = message
-    try:
-        send(_envelope(message))
-    except OSError as problem:
-        connection.broken = True
-        yield _lost(message, "retry", problem)
-        yield from _released(messages)
-        return
-    while begun is not None:
-        message, stage = begun, "retry"
-        upcoming = next(messages, None) if time.monotonic() < deadline else None
-        following = _envelope(upcoming) if upcoming else b""
+    begun = next(messages, None) if time.monotonic() < deadline else None
+    if begun is not None:
         try:
-            replies = [connection.reply() for _ in range(3)]
-            refused = next(((code, text) for code, text in replies[:2] if not 200 <= code < 300), None)
-            if replies[2][0] == 354:
-                # From the first byte of the end of the message on, only the reply tells what became of it.
-                stage = "unknown"
-                body = b"" if refused else message.data
-                send(body + b".\r\n" + following)
-                final = connection.reply()
-            else:
-                send(following) if following else None
-                final = replies[2]
-            yield _refusal(message, *refused) if refused else _final(message, *final)
-            connection.used += 1
+            connection.sock.sendall(b"".join(_envelope(begun)))
         except OSError as problem:
-            connection.broken = True
-            yield _lost(message, stage, problem)
-            if upcoming:
-                yield _lost(upcoming, "released", problem)
-            yield from _released(messages)
-            return
-        if any(code == 421 for code, _ in (*replies, final)):
-            connection.broken = True
-            if upcoming:
-                yield Outcome(upcoming.send_id, "released")
-            break
-        begun = upcoming
-    yield from _released(messages)
+            yield _broken(connection, begun, [], "retry", problem)
+            begun = None
+    while begun is not None:
+        upcoming = next(messages, None) if time.monotonic() < deadline else None
+        yield _exchange(connection, begun, b"".join(_envelope(upcoming)) if upcoming else b"")
+        if connection.broken and upcoming:
+            yield Outcome(upcoming.send_id, "released")
+        begun = None if connection.broken else upcoming
+    for message in messages:
+        yield Outcome(message.send_id, "released")
+
+
+def _exchange(connection: Connection, message: Message, following: bytes) -> Outcome:
+    """Reads the replies to an envelope that has left; sends the message and, behind it, the next envelope."""
+    replies: list[tuple[int, str]] = []
+    stage = "retry"
+    try:
+        for _ in range(3):
+            replies.append(connection.reply())
+        if replies[2][0] == 354:
+            # A server may ask for the message although it took no recipient; nothing but the end may follow then, and
+            # that is no message (RFC 2920). Otherwise only the reply tells from here on what became of it.
+            refused = _refused(message, replies) is not None
+            stage = "unknown"
+            connection.push(b"" if refused else message.data, END + following)
+        else:
+            # It still holds what it took of this envelope and would refuse the next one.
+            connection.push(b"", RESET + following)
+        replies.append(connection.reply())
+    except OSError as problem:
+        return _broken(connection, message, replies, stage, problem)
+    return _done(connection, message, replies)
 
 
 def _stepwise(connection: Connection, messages: Iterator[Message], deadline: float) -> Iterator[Outcome]:
@@ -248,27 +111,68 @@ def _stepwise(connection: Connection, messages: Iterator[Message], deadline: flo
     for message in messages:
         if connection.broken or time.monotonic() >= deadline:
             yield Outcome(message.send_id, "released")
-            continue
-        stage = "retry"
-        try:
-            code, text = 0, ""
-            for command in _envelope(message).splitlines(keepends=True):
-                code, text = connection.ask(command)
-                if not 200 <= code < 400:
-                    break
-            if code == 354:
-                stage = "unknown"
-                code, text = connection.ask(message.data + b".\r\n")
-            elif code != 421:
-                connection.ask(b"RSET\r\n")
-            yield _final(message, code, text)
-            connection.used += 1
-            connection.broken = code == 421
-        except OSError as problem:
-            connection.broken = True
-            yield _lost(message, stage, problem)
+        else:
+            yield _conversation(connection, message)
 
 
-def _released(messages: Iterator[Message]) -> Iterator[Outcome]:
-    for message in messages:
-        yield Outcome(message.send_id, "released")
+def _conversation(connection: Connection, message: Message) -> Outcome:
+    replies: list[tuple[int, str]] = []
+    stage = "retry"
+    try:
+        for command in _envelope(message):
+            replies.append(connection.ask(command))
+            if _refused(message, replies):
+                break
+        else:
+            stage = "unknown"
+            connection.push(message.data, END)
+            replies.append(connection.reply())
+        if stage == "retry" and replies[-1][0] != 421:
+            replies.append(connection.ask(RESET))
+    except OSError as problem:
+        return _broken(connection, message, replies, stage, problem)
+    return _done(connection, message, replies)
+
+
+def _envelope(message: Message) -> tuple[bytes, bytes, bytes]:
+    return f"MAIL FROM:<{message.mail_from}>\r\n".encode(), f"RCPT TO:<{message.recipient}>\r\n".encode(), b"DATA\r\n"
+
+
+def _refused(message: Message, replies: list[tuple[int, str]]) -> Outcome | None:
+    """Returns the outcome where the server refused the envelope (MAIL and RCPT want a 2xx, DATA a 354), else None."""
+    for (code, text), wanted in zip(replies, (2, 2, 3), strict=False):
+        if code // 100 != wanted:
+            return _refusal(message, code, text)
+    return None
+
+
+def _refusal(message: Message, code: int, text: str) -> Outcome:
+    return Outcome(message.send_id, "retry" if code < 500 else "rejected", str(code), f"{code} {text}")
+
+
+def _done(connection: Connection, message: Message, replies: list[tuple[int, str]]) -> Outcome:
+    """The dialogue about a message came to its end."""
+    connection.used += 1
+    outcome = _refused(message, replies)
+    if outcome is None:
+        code, text = replies[3]
+        if 200 <= code < 300:
+            outcome = Outcome(message.send_id, "accepted", provider_id=message.message_id)
+        elif code < 400:
+            outcome = Outcome(message.send_id, "unknown", str(code), f"{code} {text}")
+        else:
+            outcome = _refusal(message, code, text)
+    # 421: it is leaving. A good code in a bad place: it and we are out of step, and nothing it says can be relied on.
+    leaving = any(code == 421 for code, _ in replies)
+    connection.broken = leaving or (outcome.kind != "accepted" and outcome.code is not None and outcome.code < "400")
+    return outcome
+
+
+def _broken(
+    connection: Connection, message: Message, replies: list[tuple[int, str]], stage: str, problem: OSError
+) -> Outcome:
+    """The connection was lost. What the server had refused by then stays refused."""
+    connection.broken = True
+    kind = "retry" if isinstance(problem, NotLeft) else stage
+    lost = Outcome(message.send_id, kind, None, f"Connection lost: {words(problem)}")
+    return _refused(message, replies) or lost
