@@ -120,7 +120,8 @@ def clean_phone(number: str, country: str) -> str:
 def clean_tags(tags: list[str] | str | None) -> list[str]:
     """Returns distinct lower-case tags in their order; a string is split at , ; and |."""
     parts = re.split(r"[,;|]", tags) if isinstance(tags, str) else tags or []
-    return list(dict.fromkeys(part.strip().lower()[:60] for part in parts if part.strip()))
+    cleaned = (part.replace("\0", "").strip().lower()[:60].strip() for part in parts)
+    return list(dict.fromkeys(tag for tag in cleaned if tag))
 
 
 def clean(values: dict[str, Any]) -> dict[str, Any]:
@@ -139,8 +140,9 @@ def clean(values: dict[str, Any]) -> dict[str, Any]:
 def _clean_field(field: str, value: Any) -> Any:
     if field not in EDITABLE:
         raise Invalid({field: "There is no such field."})
+    value = _storable(value)
     if isinstance(value, str):
-        value = value.replace("\0", "").strip() or None
+        value = value.strip() or None
     if field == "tags":
         return clean_tags(value)
     if field == "attributes":
@@ -166,6 +168,15 @@ def _clean_field(field: str, value: Any) -> Any:
     return value
 
 
+def _storable(value: Any) -> Any:
+    """Returns texts, also inside lists and mappings, without what PostgreSQL cannot hold: NUL and half characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "ignore").decode()
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return {_storable(k): _storable(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def create(values: dict[str, Any], *, source: str = "manual") -> Lead:
     """Adds a lead. Raises Invalid where a field cannot be taken or another lead has the address already."""
     values = clean(values)
@@ -173,14 +184,18 @@ def create(values: dict[str, Any], *, source: str = "manual") -> Lead:
         raise Invalid({"email": "Give an e-mail address, a phone number or a name to know this person by."})
     values.setdefault("source", source)
     lead = Lead(**values, last_activity_at=now())
-    _flush(lead)
+    _flush(lead, {})
     timeline.record(lead.id, "lead_created", {"source": lead.source})
     return lead
 
 
-def _flush(lead: Lead) -> None:
+def _flush(lead: Lead, values: dict[str, Any]) -> None:
+    """Writes a lead with the given values. Raises Invalid for one another lead has; the transaction goes on then."""
     try:
+        # Set inside: what was set before a savepoint is written before it, and would take the transaction down.
         with db.session.begin_nested():
+            for field, value in values.items():
+                setattr(lead, field, value)
             db.session.add(lead)
             db.session.flush()
     except IntegrityError as problem:
@@ -206,9 +221,7 @@ def update(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
     }
     if not changed:
         return {}
-    for field, (_, value) in changed.items():
-        setattr(lead, field, value)
-    _flush(lead)
+    _flush(lead, {field: value for field, (_, value) in changed.items()})
     shown = {field: [_plain(before), _plain(value)] for field, (before, value) in changed.items()}
     if "status" in shown:
         before, value = shown["status"]
@@ -238,9 +251,8 @@ def restore(lead_ids: list[int]) -> int:
     """Undoes a deletion. Raises Refused where another lead has taken the address since."""
     found = db.session.scalars(select(Lead).where(Lead.id.in_(lead_ids), Lead.deleted_at.is_not(None))).all()
     for lead in found:
-        lead.deleted_at = None
         try:
-            _flush(lead)
+            _flush(lead, {"deleted_at": None})
         except Invalid:
             raise Refused("Another lead uses the same address now, so this one cannot be restored.") from None
     timeline.record_many([(lead.id, {}) for lead in found], "lead_restored")
@@ -254,16 +266,20 @@ def purge() -> int:
 
 
 def search(term: str) -> Any:
-    """Returns the condition that a lead's name, last name, address, phone or own id begins with the term."""
-    needle = term.strip().lower()
+    """Returns the condition that a lead's name, last name, address, or phone begins with the term."""
+    term = term.replace("\0", "").strip()
+    # Lower case as the database has it: it and Python do not agree on every letter.
+    needle = term.lower() if term.isascii() else func.lower(term)
     columns = [Lead.name_key, Lead.last_name_key, Lead.email_key]
     conditions = [_begins(column, needle) for column in columns]
     digits = re.sub(r"\D", "", term)
     if len(digits) >= 3:
         conditions.append(_begins(Lead.phone, "+" + digits))
-        if not term.strip().startswith("+"):
+        if not term.startswith("+"):
             calling_code = phonenumbers.country_code_for_region(current_organization().country)
-            conditions.append(_begins(Lead.phone, f"+{calling_code}{digits.lstrip('0')}"))
+            # Most countries drop the national 0 behind their code, some (Italy) keep it.
+            for national in {digits, digits.lstrip("0")}:
+                conditions.append(_begins(Lead.phone, f"+{calling_code}{national}"))
     # One index range for each key, their ids put together: OR over columns would read every lead.
     return Lead.id.in_(select(Lead.id).where(conditions[0]).union(*(select(Lead.id).where(c) for c in conditions[1:])))
 

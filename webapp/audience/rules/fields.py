@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -43,7 +43,7 @@ class Field:
 def _text(value: Any) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise BadValue("Give a text.")
-    cleaned = str(value).replace("\0", "").strip().lower()
+    cleaned = str(value).replace("\0", "").encode("utf-8", "ignore").decode().strip()
     if not cleaned:
         raise BadValue("Give a value.")
     if len(cleaned) > 500:
@@ -51,32 +51,39 @@ def _text(value: Any) -> str:
     return cleaned
 
 
+def _word(value: Any) -> str:
+    return _text(value).lower()
+
+
 def _number(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadValue("Give a number.")
     try:
         number = Decimal(str(value).strip().replace(",", ""))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         raise BadValue("Give a number, like 1000 or 99.50.") from None
     if not number.is_finite() or abs(number) >= Decimal("1e15"):
         raise BadValue("This number is too large.")
+    if number.as_tuple().exponent < -10:
+        raise BadValue("Use at most 10 decimals.")
     return number
 
 
 def _moment(value: Any) -> date:
     if isinstance(value, str):
         try:
-            return datetime.fromisoformat(value.strip().replace("Z", "+00:00")).date()
-        except ValueError:
+            moment = datetime.fromisoformat(value.strip())
+            return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+        except (ValueError, OverflowError):
             pass
     raise BadValue("Give a date, like 2026-01-31.")
 
 
 TEXT = Kind("text", _text, "text")
-CHOICE = Kind("choice", _text, "select")
+CHOICE = Kind("choice", _word, "select")
 NUMBER = Kind("number", _number, "number")
 DATE = Kind("date", _moment, "date")
-TAGS = Kind("tags", _text, "text")
+TAGS = Kind("tags", _word, "text")
 
 FIELDS: dict[str, Field] = {
     field.name: field

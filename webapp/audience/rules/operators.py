@@ -6,14 +6,30 @@ their opposites keep them in. Text compares without regard to case. Dates compar
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, cast, func, literal, not_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Date,
+    Numeric,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
 from webapp.audience.rules.fields import CHOICE, DATE, NUMBER, TAGS, TEXT, Field, Kind
 
 LIST_LIMIT = 10_000
+DAYS_APART = 20  # so many days are looked up one by one, which an index serves; more are compared as one list
 
 
 @dataclass(frozen=True)
@@ -32,12 +48,26 @@ class Operator:
 
 def _day(value: Any) -> tuple[datetime, datetime]:
     start = datetime.combine(value, time(), UTC)
-    return start, start + timedelta(days=1)
+    return start, start + timedelta(days=1) if value < date.max else datetime.max.replace(tzinfo=UTC)
 
 
 def _folded(field: Field) -> Any:
     # Choices are stored in lower case already: comparing the bare column lets an index serve.
     return field.column if field.kind is CHOICE else func.lower(field.column)
+
+
+def _lowered(field: Field, value: str) -> Any:
+    # By the database where it matters: it and Python do not agree on the lower case of every letter.
+    if field.kind is not TEXT:
+        return value
+    return value.lower() if value.isascii() else func.lower(value)
+
+
+def _lowered_array(values: list[str]) -> Any:
+    if all(value.isascii() for value in values):
+        return _array([value.lower() for value in values])
+    parted = "\x1f".join(value.replace("\x1f", " ") for value in values)
+    return func.string_to_array(func.lower(parted), "\x1f", type_=ARRAY(Text()))
 
 
 def _array(values: list[Any]) -> Any:
@@ -49,10 +79,15 @@ def _in(field: Field, values: list[Any]) -> ColumnElement[bool]:
     if field.kind is TAGS:
         return field.column.overlap(_array(values))
     if field.kind is DATE:
-        return or_(*(_equals(field, value) for value in values))
+        if len(values) <= DAYS_APART:
+            return or_(*(_equals(field, value) for value in values))
+        return cast(func.timezone("UTC", field.column), Date) == any_(
+            bindparam(None, values, type_=ARRAY(Date()), unique=True)
+        )
     if field.kind is NUMBER:
-        return field.column == any_(cast([str(v) for v in values], ARRAY(Text())).cast(ARRAY(field.column.type)))
-    return _folded(field) == any_(_array(values))
+        # Without the column's scale: a value is compared as it is and not rounded to cents.
+        return field.column == any_(bindparam(None, values, type_=ARRAY(Numeric()), unique=True))
+    return _folded(field) == any_(_lowered_array(values) if field.kind is TEXT else _array(values))
 
 
 def _equals(field: Field, value: Any) -> ColumnElement[bool]:
@@ -61,27 +96,28 @@ def _equals(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is DATE:
         start, end = _day(value)
         return and_(field.column >= start, field.column < end)
-    return _folded(field) == value if field.kind is not NUMBER else field.column == value
+    return field.column == value if field.kind is NUMBER else _folded(field) == _lowered(field, value)
 
 
 def _contains(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is TAGS:
         return field.column.contains(_array([value]))
-    return func.strpos(_folded(field), value) > 0
+    return func.strpos(_folded(field), _lowered(field, value)) > 0
 
 
 def _starts_with(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is TAGS:
         tag = func.unnest(field.column).column_valued("tag")
         return select(literal(1)).select_from(tag).where(func.starts_with(tag, value)).exists()
-    return func.starts_with(_folded(field), value)
+    return func.starts_with(_folded(field), _lowered(field, value))
 
 
 def _ends_with(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is TAGS:
         tag = func.unnest(field.column).column_valued("tag")
         return select(literal(1)).select_from(tag).where(func.right(tag, len(value)) == value).exists()
-    return func.right(_folded(field), len(value)) == value
+    end = _lowered(field, value)
+    return func.right(_folded(field), len(value) if isinstance(end, str) else func.length(end)) == end
 
 
 def _greater_than(field: Field, value: Any) -> ColumnElement[bool]:
