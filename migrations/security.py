@@ -14,10 +14,8 @@ def ensure_role():
         f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN"
         f" CREATE ROLE {APP_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS; END IF; END $$"
     )
-    op.execute(
-        f"DO $$ BEGIN IF NOT pg_has_role(current_user, '{APP_ROLE}', 'MEMBER') THEN"
-        f" EXECUTE format('GRANT {APP_ROLE} TO %I', current_user); END IF; END $$"
-    )
+    # Whoever makes a role may give it away, yet from PostgreSQL 16 on may not become it before they gave it to themselves.
+    op.execute(f"DO $$ BEGIN EXECUTE format('GRANT {APP_ROLE} TO %I', current_user); END $$")
     op.execute(f"GRANT USAGE ON SCHEMA public TO {APP_ROLE}")
 
 

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import fasteners
+import psutil
 import psycopg
 
 from webapp.platform.db import APP_ROLE
@@ -81,18 +82,24 @@ class Embedded:
 
     def _alive(self) -> bool:
         info = PostmasterInfo.read_from_pgdata(self.pgdata)
-        return info is not None and info.is_running()
+        try:
+            # A killed server whose parent has not looked yet is still listed, as a zombie.
+            return info is not None and info.is_running() and info.process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     def _start_server(self) -> None:
         deadline = time.monotonic() + START_LIMIT
         while True:
             try:
                 self.server.start()
-                return
+                # The library takes the zombie for the server: wait until it is gone, then start.
+                if self._alive():
+                    return
             except (subprocess.SubprocessError, AssertionError):
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.5)
+            time.sleep(0.3)
 
     def _database(self, name: str) -> str:
         owner = self.server.get_uri()
