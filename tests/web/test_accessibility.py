@@ -1,0 +1,98 @@
+"""Every page passes axe in light and dark, fits a phone, and keeps its own security policy."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.web.browser import sign_in
+from webapp.audience import leads, segments
+from webapp.campaigns import campaigns
+from webapp.messaging import templates
+from webapp.platform.config import ROOT
+from webapp.platform.db import transaction
+
+pytestmark = pytest.mark.browser
+AXE = ROOT / "static" / "vendor" / "axe.min.js"
+PAGES = (
+    "/", "/leads", "/leads/new", "/leads/{lead}", "/leads/{lead}/edit", "/imports", "/imports/new", "/segments",
+    "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
+    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
+    "/api/docs", "/no-such-page",
+)  # fmt: skip
+
+
+@pytest.fixture
+def furnished(served) -> dict[str, int]:
+    """The ids of one of each thing, so that no page is empty."""
+    with transaction(served.org):
+        lead = leads.create({"first_name": "Ada", "last_name": "Lopez", "email": "ada@example.com", "tags": ["vip"]})
+        for n in range(3):
+            leads.create({"first_name": f"Person {n}", "email": f"person{n}@example.com", "value_estimate": 1000})
+        rule = {"field": "status", "operator": "equals", "value": "new"}
+        segment = segments.save(None, {"name": "New ones", "criteria": {"match": "all", "rules": [rule]}})
+        bodies = {"subject_line": "Hello", "html_content": "<p>Hello {{ first_name }}</p>"}
+        template = templates.save(None, {"name": "Hello", **bodies})
+        chosen = {"segment_id": segment.id, "template_id": template.id}
+        campaign = campaigns.save(None, {"name": "Hello", **chosen})
+        return {"lead": lead.id, "segment": segment.id, "template": template.id, "campaign": campaign.id}
+
+
+@pytest.fixture
+def inspected(browser):
+    """A window that axe may be put into: our policy forbids foreign scripts."""
+    contexts = []
+
+    def opened(**options) -> Page:
+        contexts.append(browser.new_context(bypass_csp=True, **options))
+        return contexts[-1].new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(served, furnished, inspected, scheme):
+    page = inspected(color_scheme=scheme)
+    sign_in(page, served, served.emails["admin"])
+    found = {}
+    for path in PAGES:
+        page.goto(served.url + path.format(**furnished))
+        page.add_script_tag(path=str(AXE))
+        result = page.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], iframes: false})"
+        )
+        for problem in result["violations"]:
+            found.setdefault(problem["id"], []).append((path, problem["nodes"][0]["html"][:200]))
+    assert not found, found
+
+
+def test_nothing_is_wider_than_a_phone(served, furnished, inspected):
+    page = inspected(viewport={"width": 390, "height": 844})
+    sign_in(page, served, served.emails["admin"])
+    wide = []
+    for path in PAGES:
+        page.goto(served.url + path.format(**furnished))
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(path)
+    assert not wide
+
+
+def test_pages_keep_their_own_policy(served, furnished, page):
+    """The `page` fixture fails the test if the browser reports a violation or a script error."""
+    sign_in(page, served, served.emails["admin"])
+    for path in PAGES:
+        page.goto(served.url + path.format(**furnished))
+        page.wait_for_load_state("networkidle") if path in ("/segments/new", "/templates/{template}") else None
+
+
+def test_the_keyboard_finds_a_lead_and_the_way_back(served, furnished, page):
+    sign_in(page, served, served.emails["marketer"])
+    page.keyboard.press("/")
+    page.keyboard.type("lopez")
+    page.keyboard.press("Enter")
+    page.locator("tbody .row-link").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Ada Lopez").wait_for()
+    page.goto(f"{served.url}/leads")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
