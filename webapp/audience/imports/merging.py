@@ -1,6 +1,7 @@
 """The staging table into the leads: set by set, in the transaction that staged it."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ LEAD_FIELDS = (
     "state", "city", "country", "timezone", "language", "value_estimate", "customer_tier", "date_of_birth", "tags",
     "attributes", "owner_id",
 )  # fmt: skip
+TURN_SECONDS = 0.2  # between two looks whether it is this import's turn
 # What a new lead gets where the file says nothing. The value is SQL over a staged row.
 NEW = {
     "status": "COALESCE({}, 'new')",
@@ -45,8 +47,9 @@ def merge(wanted: Merge, beat: Callable[[], None]) -> dict[str, int]:
     """Brings the staged rows into the leads. Returns how many leads were created and updated. beat: called between
     the steps; it may raise to stop."""
     rule = wanted.options["duplicates"]
-    # Two imports of one organisation could each make a lead of the same person, and one of them would fail.
-    run("SELECT pg_advisory_xact_lock(hashtextextended('imports', current_setting('app.org_id')::bigint))")
+    while not alone():
+        beat()
+        time.sleep(TURN_SECONDS)
     matching.match(wanted.columns, merge_phones=wanted.options["shared_phone"] == "merge")
     beat()
     matching.collapse(wanted.fields, rule)
@@ -60,6 +63,12 @@ def merge(wanted: Merge, beat: Callable[[], None]) -> dict[str, int]:
     permitted = permissions.add(wanted.import_id, wanted.file_name, wanted.fields, wanted.options)
     _record_changes(wanted.import_id)
     return {"created": created, "updated": _touched() if permitted else changed}
+
+
+def alone() -> bool:
+    """Takes the turn of this organisation's imports until the end of the transaction. Returns False if another has it:
+    two at once could each make a lead of the same person, and one of them would fail."""
+    return value("SELECT pg_try_advisory_xact_lock(hashtextextended('imports', current_setting('app.org_id')::bigint))")
 
 
 def _update(wanted: Merge, rule: str) -> int:

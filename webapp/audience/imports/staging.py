@@ -45,7 +45,7 @@ def fill(coercion: Coercion, rows: Iterator[tuple[int, list[str]]], beat: Callab
         note(problems)
         total += len(batch)
         beat(total)
-    run("ANALYZE import_rows")
+    run('ANALYZE import_rows ("row", external_id, email_key, phone)')
     if total > MANY:
         join_by_hashing()
     return total

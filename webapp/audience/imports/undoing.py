@@ -39,7 +39,8 @@ def undo(import_: Import) -> Undone:
         raise Refused("This import has been taken back already.")
     if status != "done":
         raise Refused("Only a finished import can be taken back.")
-    run("SELECT pg_advisory_xact_lock(hashtextextended('imports', current_setting('app.org_id')::bigint))")
+    if not merging.alone():
+        raise Refused("Another import is changing leads right now. Try again when it is done.")
     if import_.created + import_.updated > MANY:
         join_by_hashing()
     removed, kept = _remove(import_.id)

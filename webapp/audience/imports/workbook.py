@@ -10,7 +10,7 @@ from python_calamine import CalamineWorkbook
 
 from webapp.platform.errors import Invalid
 
-MAX_UNPACKED = 1_000_000_000  # bytes: a workbook that unpacks to more is a bomb or a mistake
+MAX_UNPACKED = 300_000_000  # bytes: a workbook that unpacks to more is a bomb or a mistake
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # how old .xls files and locked .xlsx files begin
 BROKEN = "This workbook is damaged. Open it in Excel, save it again as .xlsx and try that."
 

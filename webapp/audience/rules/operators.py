@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
 )
 
+from webapp.audience.leads import Lead
 from webapp.audience.rules.fields import CHOICE, DATE, NUMBER, TAGS, TEXT, Field, Kind
 
 LIST_LIMIT = 10_000
@@ -108,14 +109,14 @@ def _contains(field: Field, value: Any) -> ColumnElement[bool]:
 def _starts_with(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is TAGS:
         tag = func.unnest(field.column).column_valued("tag")
-        return select(literal(1)).select_from(tag).where(func.starts_with(tag, value)).exists()
+        return select(literal(1)).where(func.starts_with(tag, value)).correlate(Lead).exists()
     return func.starts_with(_folded(field), _lowered(field, value))
 
 
 def _ends_with(field: Field, value: Any) -> ColumnElement[bool]:
     if field.kind is TAGS:
         tag = func.unnest(field.column).column_valued("tag")
-        return select(literal(1)).select_from(tag).where(func.right(tag, len(value)) == value).exists()
+        return select(literal(1)).where(func.right(tag, len(value)) == value).correlate(Lead).exists()
     end = _lowered(field, value)
     return func.right(_folded(field), len(value) if isinstance(end, str) else func.length(end)) == end
 
