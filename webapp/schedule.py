@@ -66,7 +66,7 @@ def import_files() -> None:
 
 
 def clean_up() -> None:
-    """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, leads deleted long ago."""
+    """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long ago."""
     with transaction():
         organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
     for org_id in organizations:
@@ -74,13 +74,14 @@ def clean_up() -> None:
             idempotency.prune()
             mailbox.prune()
             leads.purge()
+            imports.prune()
 
 
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
-    Job("clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow and leads deleted 30 days ago"),
+    Job("clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"),
 ]
 
 

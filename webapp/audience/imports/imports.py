@@ -18,9 +18,10 @@ from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import current as current_organization
 
 __all__ = [
-    "cancel", "configure", "first_rows", "get", "preview", "problems", "problems_csv", "queue", "recent", "refused_csv", "run_next",
-    "start", "undo",
+    "cancel", "configure", "first_rows", "get", "preview", "problems", "prune", "problems_csv", "queue",
+    "recent", "refused_csv", "run_next", "start", "undo",
 ]  # fmt: skip
+KEEP_DAYS = 7  # for running a failed one again, or looking at what came in
 OPEN = ("uploaded", "failed", "cancelled")  # nothing of it is in the leads, so it may be changed and run (again)
 
 
@@ -131,6 +132,16 @@ def cancel(import_: Import) -> None:
     db.session.refresh(import_)
     if not stopped:
         raise Refused("This import is over already. A finished one can be taken back.")
+
+
+def prune() -> int:
+    """Forgets the uploaded bytes of the organisation in scope's imports that ended KEEP_DAYS ago. Returns how many."""
+    return run(
+        "DELETE FROM import_files USING imports WHERE imports.org_id = import_files.org_id"
+        " AND imports.id = import_files.import_id AND imports.updated_at < now() - :days * interval '1 day'"
+        " AND imports.status NOT IN ('queued', 'running')",
+        days=KEEP_DAYS,
+    )
 
 
 def problems(import_: Import, *, limit: int = 100) -> list[ImportProblem]:
