@@ -31,9 +31,8 @@ class Counter(asyncio.Protocol):
                 self.transport.pause_reading()
                 asyncio.get_running_loop().call_later(self.pause, self.answer)
                 return
-            else:
-                line, self.buffer = self.buffer[:end].decode(), self.buffer[end + 2 :]
-                self.command(line)
+            line, self.buffer = self.buffer[:end].decode(), self.buffer[end + 2 :]
+            self.command(line)
 
     def answer(self) -> None:
         if not self.transport.is_closing():

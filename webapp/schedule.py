@@ -81,7 +81,9 @@ JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
-    Job("clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"),
+    Job(
+        "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"
+    ),
 ]
 
 

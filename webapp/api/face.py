@@ -1,5 +1,6 @@
 """What every room of the API uses: who asks, what they may, envelopes, paging, idempotency and problems."""
 
+import hashlib
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -57,14 +58,25 @@ def _begin_idempotent() -> Response | None:
     g.idempotency_key = key if request.method in WRITES else None
     if not g.idempotency_key:
         return None
-    body = request.get_data(cache=True).decode("utf-8", "replace")
-    answered = idempotency.begin(g.user.id, key, request.method, request.full_path, body)
+    answered = idempotency.begin(g.user.id, key, request.method, request.full_path, _sent())
     if answered is None:
         return None
     g.idempotency_key = None
     response = make_response(answered.body["json"] or "", answered.status)
     response.headers["Idempotency-Replayed"] = "true"
     return response
+
+
+def _sent() -> str:
+    """Returns what tells the body of this call from another."""
+    if request.mimetype != "multipart/form-data":
+        return request.get_data(cache=True).decode("latin-1")
+    # By its parts: the line between them is another one at every try.
+    parts = [("", name, value) for name, value in request.form.items(multi=True)]
+    for name, file in request.files.items(multi=True):
+        parts.append((name, file.filename or "", hashlib.file_digest(file.stream, "sha256").hexdigest()))
+        file.stream.seek(0)
+    return repr(sorted(parts))
 
 
 def _finish_idempotent(response: Response) -> Response:

@@ -1,5 +1,6 @@
 """Leads: the people we may talk to."""
 
+import json
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ PRIORITIES = ("low", "medium", "high", "urgent")
 INSURANCE_TYPES = ("auto", "home", "life", "health", "travel", "business", "other")
 TIERS = ("bronze", "silver", "gold", "platinum")
 PURGE_DAYS = 30
+ATTRIBUTES_LIMIT = 20_000  # characters of JSON: they are read with every message to the lead
 
 
 def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
@@ -146,6 +148,8 @@ def _clean_field(field: str, value: Any) -> Any:
     if field == "tags":
         return clean_tags(value)
     if field == "attributes":
+        if len(json.dumps(value)) > ATTRIBUTES_LIMIT:
+            raise Invalid({field: f"Use at most {ATTRIBUTES_LIMIT:,} characters in all."})
         return value or {}
     if field in ("status", "priority") and value is None:
         raise Invalid({field: "Choose one."})

@@ -15,6 +15,7 @@ from typing import Any
 from minijinja import TemplateError
 
 from webapp.messaging import tokens
+from webapp.messaging.grammar import in_pieces
 from webapp.messaging.headers import carried, encoded, mailbox, one_line
 from webapp.platform.signing import Signer
 
@@ -91,10 +92,10 @@ class Composer:
         text = self.bodies.text
         if "unsubscribe_url" not in tokens.used(text):
             text += TEXT_FOOTER
-        self.environment.add_template("subject.txt", self.bodies.subject)
-        self.environment.add_template("preview.txt", self.bodies.preview)
-        self.environment.add_template("body.txt", text)
-        self.environment.add_template("body.html", self._tracked(dressed(self.bodies.html)))
+        page = self._tracked(dressed(self.bodies.html))
+        for name, body in (("subject.txt", self.bodies.subject), ("preview.txt", self.bodies.preview),
+                           ("body.txt", text), ("body.html", page)):  # fmt: skip
+            self.environment.add_template(name, in_pieces(body))
         # Not to be guessed by who writes a text, because a plain part is not encoded.
         self.boundary = f"=_{secrets.token_hex(12)}"
         self.fixed = self._fixed_headers()
@@ -148,8 +149,8 @@ class Composer:
     def build(self, row: Any, extra: dict[str, Any] | None = None) -> Message:
         """Returns the message for one claimed row. extra: values looked up beside the lead (policy, agent).
 
-        Raises minijinja.TemplateError where the template cannot be filled in for this lead, Unsendable where e-mail
-        cannot carry its address.
+        Raises TemplateError or ValueError where the template cannot be filled in for this lead, Unsendable where
+        e-mail cannot carry its address.
         """
         recipient = carried(row.recipient_address)
         values = self.values(row) | (extra or {})

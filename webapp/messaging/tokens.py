@@ -1,16 +1,20 @@
 """Tokens: what a message may say about its lead, and the sandbox that fills them in.
 
-minijinja renders with a fuel limit and sees plain values only, so that what a user writes can neither run away nor
-look behind the values it is given.
+minijinja renders with a fuel limit and sees plain values only, and a message may use but a part of its language (see
+`grammar`), so that what a user writes can neither run away nor look behind the values it is given.
 """
 
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import minijinja
 
-FUEL = 200_000  # steps of one render: a long newsletter takes a few thousand
+from webapp.messaging import grammar
+
+FUEL = 50_000  # steps of one render: a long newsletter takes a few thousand
+VALUE_LIMIT = 10_000  # characters that one token may print
+FILLED_LIMIT = 2_000_000
 
 # name -> (words on screen, example): every token the house knows.
 TOKENS: dict[str, tuple[str, str]] = {
@@ -49,13 +53,20 @@ def _read_date(text: str) -> date:
     try:
         return date.fromisoformat(text[:10])
     except ValueError:
+        pass
+    try:
         return datetime.strptime(text, "%d %B %Y").date()  # as the house itself writes due_date and renewal_date
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not a date") from None
 
 
 def _money(value: Any, currency: str = "") -> str:
     if value in (None, ""):
         return ""
-    return f"{currency}{Decimal(str(value).replace(',', '')):,.2f}"
+    try:
+        return f"{currency}{Decimal(str(value).replace(',', '')):,.2f}"
+    except (InvalidOperation, ValueError):
+        raise ValueError(f"{str(value)[:60]!r} is not an amount") from None
 
 
 def environment() -> minijinja.Environment:
@@ -64,12 +75,23 @@ def environment() -> minijinja.Environment:
         fuel=FUEL,
         undefined_behavior="chainable",
         filters={"date": _date, "money": _money},
+        pycompat=False,
         auto_escape_callback=lambda name: "html" if name.endswith(".html") else False,
-        finalizer=lambda value: "" if value is None else value,
+        finalizer=_printed,
     )
 
 
+def _printed(value: Any) -> Any:
+    if value is None:
+        return ""
+    if len(value if isinstance(value, str) else str(value)) > VALUE_LIMIT:
+        raise ValueError(f"a value of more than {VALUE_LIMIT:,} characters cannot be put into a message")
+    return value
+
+
 _checker = environment()
+_NOTHING: dict[str, Any] = {"attributes": {}}
+_EMPTY: dict[str, Any] = _NOTHING | dict.fromkeys(TOKENS, "")
 
 
 def used(*bodies: str | None) -> set[str]:
@@ -81,12 +103,18 @@ def problem(body: str) -> str | None:
     """Returns what is wrong with a body in plain words, or None if it can be used."""
     try:
         names = used(body)
-        filled = _checker.render_str(body, **dict.fromkeys(TOKENS, ""), attributes={})
+        if words := grammar.forbidden(body):
+            return words
+        pieces = grammar.in_pieces(body)
+        # Once with nothing known of the lead, as will happen, and once with every value there but empty.
+        filled = max((_checker.render_str(pieces, **given) for given in (_NOTHING, _EMPTY)), key=len)
     except minijinja.TemplateError as error:
+        if "out of fuel" in str(error):
+            return "This takes too many steps to be filled in for every recipient."
         return f"This cannot be read near line {error.line or 1}: {error.detail or error.message}."
     except Exception as error:  # noqa: BLE001 - a filter got a value it cannot take; the sandbox lets any type out
         return f"This cannot be filled in: {error}."
-    if len(filled) > 2_000_000:
+    if len(filled) > FILLED_LIMIT:
         return "This becomes too long when it is filled in."
     unknown = sorted(name for name in names if not _known(name))
     if unknown:

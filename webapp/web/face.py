@@ -2,12 +2,14 @@
 
 import secrets
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Response, g, request
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from htmx_flask import Htmx
+from htmx_flask.requests import HtmxAwareRequest
 from werkzeug.datastructures import ImmutableMultiDict, iter_multi_items
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import IntegerConverter
@@ -29,7 +31,7 @@ from webapp.web.public.routes import public
 from webapp.web.scheduler.routes import scheduler_pages
 from webapp.web.segments.routes import segment_pages
 from webapp.web.senders.routes import sender_pages
-from webapp.web.shell import error_page
+from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.templates.routes import template_pages
 from webapp.web.users.routes import user_pages
 
@@ -58,7 +60,7 @@ def _without_nul(value: Any) -> Any:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-class _Request(Request):
+class _Request(HtmxAwareRequest):
     parameter_storage_class = _Parameters
 
 
@@ -71,16 +73,15 @@ class _RowId(IntegerConverter):
 
 def init_app(app: Flask) -> None:
     """Adds the web face to the application."""
-    app.request_class = _Request
     app.url_map.converters["int"] = _RowId
     # Tied to the session and not to the clock: a page left open all day still works.
     app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)
     app.config.setdefault("WTF_CSRF_SSL_STRICT", False)
     csrf.init_app(app)
     Htmx(app)
+    app.request_class = _Request
     manager = LoginManager(app)
-    manager.login_view = "account.sign_in"
-    manager.login_message = None
+    manager.unauthorized_handler(_to_the_door)
     manager.session_protection = None
     manager.user_loader(load_user)
     for room in ROOMS:
@@ -98,6 +99,18 @@ def init_app(app: Flask) -> None:
         (Exception, _failure),
     ):
         app.register_error_handler(kind, handler)
+
+
+def _to_the_door() -> Response:
+    """Whoever has no session signs in first, and comes back to the page they were on."""
+    reading = request.method in ("GET", "HEAD")
+    # htmx asks for a part of a page: it is told to go there, or the door would stand in that part.
+    page = request.headers.get("HX-Current-URL", "") if wants_fragment() else request.url if reading else ""
+    try:
+        parts = urlsplit(page)
+    except ValueError:
+        return go("account.sign_in")
+    return go("account.sign_in", next=urlunsplit(("", "", parts.path, parts.query, "")) or None)
 
 
 def _begin() -> None:

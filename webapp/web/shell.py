@@ -51,6 +51,14 @@ def go(endpoint: str, **values: Any) -> Response:
     return redirect(address, 303)
 
 
+def row_id(text: Any) -> int:
+    """Reads the id of a row as a form names it. Raises ValueError for what cannot be one."""
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise ValueError(text)
+    return number
+
+
 def say(message: str, kind: str = "success", undo: str | None = None) -> None:
     """Shows a toast on the next page. undo: address that a POST takes the act back at."""
     flash({"text": message, "undo": undo}, kind)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +21,8 @@ from webapp.web.shell import render, stream_csv
 PAGE = 50
 COUNT_LIMIT = 10_000
 EXPORT_CHUNK = 2000
+# What a spreadsheet runs; in some countries also the wide forms of = + - @.
+FORMULA = ("=", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,9 @@ class Table:
 
 def _exported(value: Any) -> str:
     text = "" if value is None else str(value)
-    # A spreadsheet runs what begins like a formula; phone numbers begin with + and are none.
-    return "'" + text if text[:1] in "=-@\t\r" or (text[:1] == "+" and not text[1:].isdigit()) else text
+    # Phone numbers begin with + and are no formula.
+    runs = text.startswith(FORMULA) or (text.startswith("+") and not text[1:].isdigit())
+    return f"'{text}" if runs else text
 
 
 def _csv_line(cells: list[str]) -> str:
@@ -180,6 +183,16 @@ def _decode(text: str | None, expression: Any) -> tuple | None:
             value = datetime.fromisoformat(plain).astimezone(UTC)
         else:
             value = date.fromisoformat(plain) if kind is date else kind(plain)
-        return value, int(key)
-    except (ValueError, TypeError, KeyError, InvalidOperation, OverflowError):
+        return (value, int(key)) if _can_be_compared(value) and _can_be_compared(int(key)) else None
+    except (ValueError, TypeError, KeyError, InvalidOperation, OverflowError, RecursionError):
         return None  # a cursor somebody wrote by hand starts at the beginning
+
+
+def _can_be_compared(value: Any) -> bool:
+    """True if PostgreSQL can hold the value at all."""
+    if isinstance(value, str):
+        value.encode()  # which half a surrogate pair cannot be: a ValueError
+        return "\0" not in value
+    if isinstance(value, Decimal):
+        return value.is_finite() and abs(value.adjusted()) < 100
+    return not isinstance(value, int) or abs(value) < 2**63

@@ -91,8 +91,10 @@ def sign_in() -> Any:
 
 def _wanted_page() -> str:
     wanted = request.args.get("next", "")
-    parts = urlsplit(wanted)
-    inside = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc
+    try:
+        inside = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not urlsplit(wanted).netloc
+    except ValueError:
+        inside = False
     return wanted if inside else url_for("home.page")
 
 
@@ -100,7 +102,7 @@ def _wanted_page() -> str:
 def sign_in_link(token: str) -> Any:
     """The one-time link: opening it only asks, because mail and chat programs follow links by themselves."""
     org_id, user_id, version = users.open_link("sign-in", token)
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("account/sign_in_link.html")
     with transaction(org_id):
         _enter(users.follow_link(user_id, version))

@@ -5,17 +5,24 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from wtforms import DateTimeLocalField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from webapp.audience import segments
 from webapp.campaigns.campaigns import GOALS, Campaign
 from webapp.messaging import senders, templates
 from webapp.platform.clock import from_local, local
 from webapp.web.filters import words, zone
+from webapp.web.shell import row_id
 
 
 def _id_or_none(value: Any) -> int | None:
-    return int(value) if str(value or "").isdigit() else None
+    return None if value in (None, "", "None") else row_id(value)
+
+
+def _in_our_time(_form: Any, field: Any) -> None:
+    # Near the ends of the calendar a time falls off it in another zone.
+    if field.data is not None and not 2000 <= field.data.year < 2200:
+        raise ValidationError("Use a time from 2000 to 2199.")
 
 
 class CampaignForm(FlaskForm):
@@ -30,7 +37,9 @@ class CampaignForm(FlaskForm):
     schedule_type = RadioField(
         "Send", choices=[("immediate", "As soon as it is launched"), ("scheduled", "At a time")], default="immediate"
     )
-    scheduled_at = DateTimeLocalField("Time", (Optional(),), format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+    scheduled_at = DateTimeLocalField(
+        "Time", (Optional(), _in_our_time), format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+    )
 
     def __init__(self, campaign: Campaign | None = None):
         super().__init__(obj=campaign)

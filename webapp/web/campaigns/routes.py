@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
@@ -18,6 +19,7 @@ from webapp.messaging.senders import Sender
 from webapp.messaging.sends import Send
 from webapp.messaging.tallies import CampaignAnalytics
 from webapp.messaging.templates import Template
+from webapp.platform.clock import now
 from webapp.platform.db import db
 from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
@@ -25,7 +27,7 @@ from webapp.web import filters
 from webapp.web.campaigns.forms import CampaignForm
 from webapp.web.shell import go, needs, render, say, show_errors
 from webapp.web.table import Column, Filter, Table
-from webapp.web.templates.routes import rendered, sandboxed
+from webapp.web.templates.routes import sandboxed, shown
 
 campaign_pages = Blueprint("campaigns", __name__, url_prefix="/campaigns")
 STATES: dict[str, Any] = {
@@ -98,7 +100,7 @@ def _edit(campaign: Campaign | None) -> Any:
             return go("campaigns.detail", campaign_id=saved.id)
         except Invalid as problem:
             show_errors(form, problem)
-    if request.method == "GET" and campaign is None:
+    if request.method != "POST" and campaign is None:
         default = next((value for value, _ in form.sender_id.choices if value), None)
         form.sender_id.data = default
     return render("campaigns/form.html", status=422 if request.method == "POST" else 200, form=form, campaign=campaign)
@@ -119,6 +121,7 @@ def _review(campaign: Campaign, errors: dict[str, str], status: int = 200) -> An
         "campaigns/review.html",
         status=status,
         campaign=campaign,
+        is_due=bool(campaign.scheduled_at and campaign.scheduled_at < now() + timedelta(minutes=1)),
         errors=errors,
         reached=judged.pop(None, 0),
         skipped=sorted(judged.items(), key=lambda pair: -pair[1]),
@@ -226,8 +229,7 @@ def message(campaign_id: int) -> Any:
         return sandboxed("")
     values = {field: getattr(source, field) or "" for field in templates.BODIES}
     values["subject_line"] = campaign.subject_line or values["subject_line"]
-    subject, html, _ = rendered(values, None)
-    return sandboxed(render_template("templates/preview_head.html", subject=subject) + html)
+    return shown(values, None)
 
 
 @campaign_pages.post("/<int:campaign_id>/launch")

@@ -5,7 +5,7 @@ from typing import Any
 from flask_wtf import FlaskForm
 from sqlalchemy import select
 from wtforms import DateField, DecimalField, EmailField, SelectField, StringField, TelField
-from wtforms.validators import Length, Optional
+from wtforms.validators import Length, Optional, ValidationError
 
 from webapp.audience.leads import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, Lead
 from webapp.platform.clock import ZONES
@@ -25,6 +25,13 @@ def _id_or_none(value: Any) -> int | None:
     return int(value) if value not in (None, "", "None") else None
 
 
+def _amount(_form: Any, field: Any) -> None:
+    # NaN compares with nothing, and 1e-999999999 is within every range and cannot be kept.
+    value = field.data
+    if value is not None and not (value.is_finite() and (value == 0 or -10 <= value.adjusted() <= 10)):
+        raise ValidationError("Use an amount from 0 to 9,999,999,999.")
+
+
 class LeadForm(FlaskForm):
     first_name = StringField("First name", SHORT)
     last_name = StringField("Last name", SHORT)
@@ -33,7 +40,7 @@ class LeadForm(FlaskForm):
     status = SelectField("Status", choices=_choices(STATUSES))
     priority = SelectField("Priority", choices=_choices(PRIORITIES), default="medium")
     insurance_type = SelectField("Insurance type", choices=_choices(INSURANCE_TYPES, "Not known"))
-    value_estimate = DecimalField("Estimated value", (Optional(),), places=2)
+    value_estimate = DecimalField("Estimated value", (Optional(), _amount), places=2)
     source = StringField("Source", SHORT)
     owner_id = SelectField("Owner", coerce=_id_or_none)
     city = StringField("City", SHORT)

@@ -16,7 +16,7 @@ from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
 from webapp.web import filters
 from webapp.web.leads.forms import LeadForm
-from webapp.web.shell import go, needs, render, say, show_errors
+from webapp.web.shell import go, needs, render, row_id, say, show_errors
 from webapp.web.table import Column, Filter, Table
 
 lead_pages = Blueprint("leads", __name__, url_prefix="/leads")
@@ -155,17 +155,17 @@ def delete(lead_id: int) -> Any:
 @lead_pages.post("/delete")
 @needs("leads.edit")
 def bulk_delete() -> Any:
-    ids = request.form.getlist("ids", type=int)
+    ids = request.form.getlist("ids", type=row_id)
     n = leads.remove(ids)
     noun = "lead" if n == 1 else "leads"
-    say(f"{n} {noun} deleted.", undo=url_for("leads.restore", ids=",".join(map(str, ids))))
+    say(f"{n} {noun} deleted.", undo=url_for("leads.restore", ids=ids))
     return go("leads.page")
 
 
 @lead_pages.post("/restore")
 @needs("leads.edit")
 def restore() -> Any:
-    ids = [int(part) for part in request.args.get("ids", "").split(",") if part.isdigit()]
+    ids = request.args.getlist("ids", type=row_id)
     n = leads.restore(ids)
     say(f"{n} {'lead' if n == 1 else 'leads'} restored.")
     return go("leads.detail", lead_id=ids[0]) if len(ids) == 1 and n else go("leads.page")

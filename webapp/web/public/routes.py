@@ -5,6 +5,7 @@ import base64
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
+from minijinja import TemplateError
 
 from webapp.audience.leads import Lead
 from webapp.messaging import delivery, links, receipts, senders, templates
@@ -64,7 +65,10 @@ def _filled(url: str, send_id: int) -> str:
     )
     found = lead.first()
     values = lead_values(found, organizations.current().name) if found else {}
-    return environment().render_str(url, "link.txt", **values)
+    try:
+        return environment().render_str(url, "link.txt", **values)
+    except (TemplateError, ValueError):
+        raise NotFound("This link leads nowhere any more.") from None
 
 
 def _recipient(token: str) -> tuple[int, int, str, str]:
@@ -121,7 +125,11 @@ def view(token: str) -> Any:
         if row is None:
             raise NotFound("This message cannot be shown any more.")
         extra = delivery.lookups(composer.needs, [row.lead_id]).get(row.lead_id, {})
-        html = composer.render(_Row(row, send), extra)[1]
+        try:
+            html = composer.render(_Row(row, send), extra)[1]
+        except (TemplateError, ValueError):
+            # What is known of the lead has changed since, into something the message has no words for.
+            raise NotFound("This message cannot be shown any more.") from None
     return sandboxed(html)
 
 

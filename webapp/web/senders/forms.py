@@ -2,9 +2,11 @@
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, IntegerField, PasswordField, SelectField, StringField
-from wtforms.validators import InputRequired, Optional
+from wtforms.validators import InputRequired, NumberRange, Optional
 
 from webapp.messaging.senders import Sender
+
+PORT_WORDS = "A port is a number from 1 to 65535."
 
 
 class SmtpForm(FlaskForm):
@@ -12,7 +14,7 @@ class SmtpForm(FlaskForm):
     address = EmailField("From address", (InputRequired("Give the address messages come from."),))
     reply_to = EmailField("Reply to", (Optional(),))
     host = StringField("Server", (InputRequired("Give the server's host name."),))
-    port = IntegerField("Port", (InputRequired("A port is a number from 1 to 65535."),), default=587)
+    port = IntegerField("Port", (InputRequired(PORT_WORDS), NumberRange(1, 65535, PORT_WORDS)), default=587)
     tls = SelectField(
         "Security",
         choices=[

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from flask_login import current_user
+from minijinja import TemplateError
 from sqlalchemy import func, select
 
 from webapp.audience import leads
@@ -20,7 +21,7 @@ from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.roles import can
 from webapp.platform.signing import signer
 from webapp.web import filters
-from webapp.web.shell import go, needs, render, say, show_errors
+from webapp.web.shell import go, needs, render, row_id, say, show_errors
 from webapp.web.table import Column, Filter, Table
 from webapp.web.templates.forms import TemplateForm
 
@@ -93,7 +94,7 @@ def save(template_id: int) -> Any:
 
 def _edit(template: Template | None) -> Any:
     form = TemplateForm(obj=template)
-    if request.method == "GET":
+    if request.method != "POST":
         if template is None:
             form.html_content.data = STARTER
         elif template.text_is_derived:
@@ -126,13 +127,21 @@ def preview() -> Any:
     if errors:
         return sandboxed(render_template("templates/preview_errors.html", errors=errors))
     try:
-        lead = leads.get(request.form.get("as_lead", type=int) or 0)
+        lead = leads.get(request.form.get("as_lead", type=row_id) or 0)
     except NotFound:
         lead = None
-    subject, html, text = rendered(values, lead)
-    shown = render_template("templates/preview_text.html", text=text) if request.form.get("show") == "text" else html
+    return shown(values, lead, as_text=request.form.get("show") == "text")
+
+
+def shown(values: dict[str, str], lead: Lead | None, *, as_text: bool = False) -> Response:
+    """Returns the document of bodies filled in for a lead, or of why they cannot be."""
+    try:
+        subject, html, text = rendered(values, lead)
+    except (TemplateError, ValueError) as problem:
+        words = f"It cannot be filled in for {lead.name if lead else 'our example'}: {problem}."
+        return sandboxed(render_template("templates/preview_errors.html", errors={"message": words}))
     head = render_template("templates/preview_head.html", subject=subject)
-    return sandboxed(head + shown)
+    return sandboxed(head + (render_template("templates/preview_text.html", text=text) if as_text else html))
 
 
 def rendered(values: dict[str, str], lead: Lead | None) -> tuple[str, str, str]:

@@ -29,7 +29,7 @@ def _invitation(user: User) -> str:
 @needs("users.manage")
 def page() -> Any:
     form = InviteForm()
-    if request.method == "GET":
+    if request.method != "POST":
         return _page(form)
     if form.validate():
         try:
