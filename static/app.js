@@ -34,6 +34,10 @@
       event.preventDefault();
       const dialog = $("#ask");
       $("p", dialog).textContent = question;
+      const yes = $("[value=yes]", dialog);
+      const said = button?.dataset.yes || form.dataset.yes;
+      yes.textContent = said || "Yes";
+      yes.className = said ? "btn btn-primary" : "btn btn-danger";
       dialog.returnValue = "no";
       dialog.showModal();
       dialog.addEventListener("close", () => {

@@ -1,6 +1,7 @@
 """Starting the house: the database, the migrations, the demo organisation, the web server and the timers."""
 
 import os
+import socket
 import sys
 
 import psycopg
@@ -56,6 +57,8 @@ class Server(BaseApplication):
             "workers": int(os.environ.get("WEB_CONCURRENCY", "1")),
             "threads": THREADS,
             "timeout": 120,
+            # Longer than a reverse proxy keeps its own end, or it would send into a closed connection.
+            "keepalive": 75,
             "graceful_timeout": 30,
             "loglevel": "warning",
             "control_socket_disable": True,
@@ -107,10 +110,20 @@ def sign_in_link(app: Flask) -> str | None:
     return f"{app.config['BASE_URL']}/sign-in/{token}"
 
 
+def _port_is_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            sys.exit(f"Canvass cannot start. PORT {port} is in use: stop what runs there, or set another PORT.")
+
+
 def serve(app: Flask) -> None:
     """Runs until Ctrl-C."""
     settings: Settings = app.config["SETTINGS"]
     print("Canvass is starting...", flush=True)
+    _port_is_free(settings.port)
     try:
         prepare(app)
     except sqlalchemy.exc.DBAPIError as problem:

@@ -42,10 +42,11 @@ def test_what_is_delivered_is_kept_byte_for_byte(cast, tx):
         parts = mailbox.parts(kept)
         assert parts["text"].replace("\r\n", "\n").startswith("Hi\n.\n..x\n") and "<p>Hi Åda</p>" in parts["html"]
         assert dict(parts["headers"])["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        kept_id = kept.id
     with transaction(cast.other_org):
         assert mailbox.count() == 0
         with pytest.raises(NotFound):
-            mailbox.get(kept.id)
+            mailbox.get(kept_id)
 
 
 @pytest.mark.parametrize(

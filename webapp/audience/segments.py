@@ -11,7 +11,7 @@ from webapp.audience.leads import ALIVE, Lead, one_of
 from webapp.audience.rules.tree import Group, parse
 from webapp.platform import audit, tenancy
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
 from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.organizations import slugify
 
@@ -112,7 +112,6 @@ def save(segment: Segment | None, values: dict[str, Any], created_by: int | None
         raise Invalid(errors)
     if segment is None:
         segment = Segment(criteria=EVERYONE, slug=slug, name=name, created_by=created_by)
-        db.session.add(segment)
     segment.name, segment.slug = name, slug
     for plain in ("description", "is_active"):
         if plain in values:
@@ -120,8 +119,10 @@ def save(segment: Segment | None, values: dict[str, Any], created_by: int | None
     if group is not None:
         segment.criteria, segment.match_all_rules = group.to_json(), group.match == "all"
         segment.operator = "and" if group.match == "all" else "or"
+    add_unique(segment, Invalid({"name": "There is a segment of that name already."}))
+    if group is not None:
         recount(segment)
-    db.session.flush()
+        db.session.flush()
     audit.record("segment.saved", "segment", segment.id, after={"name": name, "criteria": segment.criteria})
     return segment
 

@@ -12,7 +12,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
@@ -132,14 +132,13 @@ def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | No
     if campaign is None:
         default = next(iter(senders.usable("email")), None)
         campaign = Campaign(name=name, created_by=created_by, slug=_free_slug(name), sender_id=default and default.id)
-        db.session.add(campaign)
     campaign.name = name
     for field in SETTABLE:
         if field in values:
             setattr(campaign, field, values[field])
     if campaign.schedule_type == "immediate":
         campaign.scheduled_at = None
-    db.session.flush()
+    add_unique(campaign, Invalid({"name": "A campaign of that name was saved at this very moment. Look for it first."}))
     audit.record("campaign.saved", "campaign", campaign.id, after={"name": name})
     return campaign
 

@@ -12,8 +12,9 @@ from webapp.audience.consents import verdict, verdict_joins
 from webapp.audience.leads import Lead
 from webapp.campaigns.campaigns import Campaign, CampaignRecipient
 from webapp.messaging import tallies
-from webapp.platform.clock import now
+from webapp.platform.clock import local, now
 from webapp.platform.db import db, run, value
+from webapp.platform.organizations import current as current_organization
 
 
 def _judged(campaign: Campaign, channel: str, *columns: Any) -> Select:
@@ -40,7 +41,7 @@ def write(campaign: Campaign, channel: str = "email") -> int:
 
     Doing it twice adds nothing: the audience is unique by lead, the sends by their dedup key.
     """
-    today = now().date()
+    today = local(now(), current_organization().timezone).date()
     judged = _judged(campaign, channel, Lead.id).subquery()
     state = literal_column("CASE WHEN skip_reason IS NULL THEN 'planned' ELSE 'skipped' END")
     frozen = select(literal(campaign.id), judged.c.id, state, judged.c.skip_reason, literal(today))

@@ -99,8 +99,9 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
         except Unsendable:
             errors[field] = "Mail servers do not take such letters before the @."
     host, port = (values.get("host") or "").strip(), values.get("port") or 587
-    if not (values.get("name") or "").strip():
-        errors["name"] = "Give the name recipients see."
+    name = " ".join((values.get("name") or "").split())
+    if not name or len(name) > 120:
+        errors["name"] = "Give the name recipients see, of at most 120 characters."
     if not HOST.fullmatch(host):
         errors["host"] = "Give the server's host name."
     if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
@@ -112,7 +113,7 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
     if sender is None:
         sender = Sender(channel="email", provider="smtp")
         db.session.add(sender)
-    sender.name, sender.address, sender.reply_to = values["name"].strip(), clean["address"], clean["reply_to"]
+    sender.name, sender.address, sender.reply_to = name, clean["address"], clean["reply_to"]
     sender.config = {
         "host": host,
         "port": port,

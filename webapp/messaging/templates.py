@@ -10,7 +10,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import tokens
 from webapp.messaging.html_to_text import html_to_text
 from webapp.platform import audit
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
 from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.organizations import slugify
 
@@ -125,7 +125,6 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         raise Invalid(errors)
     if template is None:
         template = Template(created_by=author_id)
-        db.session.add(template)
     template.name, template.slug = name, slug
     for plain in ("category", "description"):
         if plain in values:
@@ -139,7 +138,7 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
     template.suggested_channels = ["email"]
     if values.get("is_active") is not None:
         template.is_active = values["is_active"]
-    db.session.flush()
+    add_unique(template, Invalid({"name": "There is a template of that name already."}))
     _keep_version(template, author_id)
     audit.record("template.saved", "template", template.id, after={"name": name})
     return template

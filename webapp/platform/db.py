@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.errors import UniqueViolation
 from sqlalchemy import (
     BigInteger,
     ForeignKeyConstraint,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 
 from webapp.platform import tenancy
@@ -151,6 +153,19 @@ def one(sql: str, **params: Any) -> Any:
 def value(sql: str, **params: Any) -> Any:
     """Runs one SQL statement and returns the first column of its first row, or None."""
     return db.session.execute(text(sql), params).scalar()
+
+
+def add_unique(row: Any, clash: Exception) -> None:
+    """Adds a row to the session and writes it. Raises `clash` where somebody else wrote one with the same key at this
+    very moment; the transaction goes on as it was."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(row)
+            db.session.flush()
+    except IntegrityError as problem:
+        if not isinstance(problem.orig, UniqueViolation):
+            raise
+        raise clash from None
 
 
 def refresh_statistics(*tables: str) -> None:

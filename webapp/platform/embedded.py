@@ -4,6 +4,7 @@ The first process that needs it starts it, later ones reuse it, the last one to 
 dead (kill -9, out of memory) starts it again; PostgreSQL's own write-ahead log brings every committed row back.
 """
 
+import atexit
 import subprocess
 import time
 import warnings
@@ -63,6 +64,8 @@ class Embedded:
                     conf.write(TUNING)
             self._start_server()
             self.url = self._database("canvass")
+        # Registered behind the library's own, so that it runs before it.
+        atexit.register(self._forget_the_dead)
         return self.url
 
     def keep(self) -> bool:
@@ -78,7 +81,15 @@ class Embedded:
     def stop(self) -> None:
         """Leaves the server; the last process to leave stops it."""
         with self.lock:
+            self._forget_the_dead()
             self.server.cleanup()
+
+    def _forget_the_dead(self) -> None:
+        """Strikes killed processes off the list of those that still need the server, or it would never be stopped."""
+        listed = self.server.global_process_id_list
+        kept = [pid for pid in listed.get_and_remove(0) if psutil.pid_exists(pid)]
+        if self.pgdata.exists():
+            listed.put(kept)
 
     def _alive(self) -> bool:
         info = PostmasterInfo.read_from_pgdata(self.pgdata)

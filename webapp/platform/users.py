@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform import audit
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, db, of_organization, run
+from webapp.platform.db import Base, Changing, Tenant, add_unique, db, of_organization, run
 from webapp.platform.errors import Invalid, NotFound, Refused, TooMany
 from webapp.platform.roles import ROLES
 from webapp.platform.signing import signer
@@ -91,8 +91,7 @@ def add(email: str, name: str, role: str, *, password: str | None = None, is_sup
         raise Invalid({"email": "Somebody with this address has an account already."})
     hashed = hasher.hash(clean_password(password)) if password else None
     user = User(email=email, name=name.strip(), role=role, password_hash=hashed, is_superuser=is_superuser)
-    db.session.add(user)
-    db.session.flush()
+    add_unique(user, Invalid({"email": "Somebody with this address has an account already."}))
     audit.record("user.added", "user", user.id, after={"email": email, "role": role})
     return user
 

@@ -10,7 +10,7 @@ import phonenumbers
 from webapp.audience.imports import amounts, dates, headers, phones, words
 from webapp.audience.imports.addresses import read_email
 from webapp.audience.imports.cells import clean
-from webapp.platform.db import value
+from webapp.platform.db import one
 from webapp.platform.errors import Invalid
 
 SKIP = ""
@@ -55,13 +55,25 @@ def header_key(header: list[str]) -> str:
     return hashlib.sha256("\x1f".join(headers.plain(name) for name in header).encode()).hexdigest()
 
 
-def remembered(key: str) -> dict[str, str] | None:
-    """Returns the mapping this organisation last chose for a file with this header, or None."""
-    return value(
-        "SELECT mapping FROM imports WHERE header_key = :key AND status <> 'uploaded' AND mapping <> '{}'::jsonb"
-        " ORDER BY id DESC LIMIT 1",
+def remembered(key: str) -> dict[str, str]:
+    """Returns what this organisation last chose for the columns of a file with this header; {} if it never had one.
+
+    A column that was empty then is left out: what nobody saw anything in was not decided.
+    """
+    last = one(
+        "SELECT mapping, dialect -> 'columns' AS columns FROM imports WHERE header_key = :key"
+        " AND status <> 'uploaded' AND mapping <> '{}'::jsonb ORDER BY id DESC LIMIT 1",
         key=key,
     )
+    if last is None:
+        return {}
+    return {place: target for place, target in last.mapping.items() if target or last.columns[int(place)]["samples"]}
+
+
+def settled(guessed: dict[str, str], chosen: dict[str, str]) -> dict[str, str]:
+    """Returns the guess with what was chosen before in its place; no field is taken twice."""
+    taken = {target for target in chosen.values() if target and target != "tags"}
+    return {place: chosen.get(place, SKIP if target in taken else target) for place, target in guessed.items()}
 
 
 def guess(header: list[str], sample: list[list[str]], owners: Collection[str] = ()) -> dict[str, str]:

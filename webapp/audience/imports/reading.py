@@ -118,7 +118,9 @@ def _parse(text: str, start: int, delimiter: str) -> Iterator[list[str]]:
             yield record
     except csv.Error:
         raise Invalid(
-            {"file": f"Row {number + 1} cannot be read: a quotation mark is opened and not closed."}
+            {
+                "file": f"Row {number + 1} cannot be read: a quotation mark is opened and not closed, or a cell is far too long."
+            }
         ) from None
     if lines - before > 1:
         _refuse_open_quote(text, start, before, number)

@@ -170,7 +170,8 @@ def theme() -> Any:
     if wanted in ("auto", "light", "dark"):
         with transaction(current_user.home_org):
             users.get(current_user.id).theme = wanted
-    return redirect(request.referrer or url_for("home.page"), 303)
+    path = urlsplit(request.referrer or "").path
+    return redirect(url_for("home.page") if not path or path.startswith("//") else path, 303)
 
 
 def _superuser() -> None:

@@ -156,6 +156,9 @@ def _report(campaign: Campaign) -> dict[str, Any]:
 def live(campaign_id: int) -> Any:
     """The part of the page that follows the sending."""
     campaign = campaigns.get(campaign_id)
+    if request.args.get("was") != campaign.status:
+        # The whole page says another thing now: its buttons and its list of recipients too.
+        return go("campaigns.detail", campaign_id=campaign_id)
     return render_template("campaigns/_live.html", **_report(campaign))
 
 
