@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from webapp.audience.leads import INSURANCE_TYPES, PRIORITIES, STATUSES
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
 
 KINDS = {
     "status": "choice", "priority": "choice", "insurance_type": "choice", "source": "text", "state": "text",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webapp.audience import leads
+from webapp.audience import lead_values
 from webapp.audience.imports import amounts, dates, phones
 from webapp.audience.imports.addresses import SIMPLE, read_email
 from webapp.audience.imports.cells import READERS, Reading, reader_of
@@ -209,9 +209,9 @@ def test_the_fast_lane_for_phones_says_what_the_library_says(country, prefix, di
 
 def test_a_phone_is_as_leads_clean_it(cast):
     for country, text in (("US", "(415) 200-0333"), ("DE", "030 / 1000000"), ("IN", "98765 10001"), ("US", "555-1234")):
-        assert phones.read_phone(text, country) == leads.clean_phone(text, country)
+        assert phones.read_phone(text, country) == lead_values.clean_phone(text, country)
     with transaction(cast.org):
-        assert leads.clean({"phone": "415.200.0000"})["phone"] == value(
+        assert lead_values.clean({"phone": "415.200.0000"})["phone"] == value(
             "phone", "415.200.0000", country=organizations.current().country
         )
 

@@ -77,6 +77,30 @@ def settle(org: int, campaign_id: int, kinds: Iterable[str]) -> list[int]:
     return ids
 
 
+def status(campaign_id: int) -> str | None:
+    return value("SELECT status FROM campaigns WHERE id = :id", id=campaign_id)
+
+
+def in_state(org: int, state: str) -> int:
+    """Returns the id of a campaign to two people, brought to a state the way it gets there in life."""
+    if state in ("draft", "scheduled"):
+        with transaction(org):
+            campaign_id = draft().id
+            if state == "scheduled":
+                campaigns.launch(campaign_id)
+        return campaign_id
+    campaign_id = started(org, 2)
+    if state in ("completed", "archived"):
+        settle(org, campaign_id, ["accepted", "rejected"])
+        with tenancy.scope(org):
+            dispatch.settle()
+    with transaction(org):
+        verbs = {"paused": campaigns.pause, "cancelled": campaigns.cancel, "archived": campaigns.archive}
+        if state in verbs:
+            verbs[state](campaign_id)
+    return campaign_id
+
+
 def send_of(send_id: int) -> Any:
     return one("SELECT * FROM sends WHERE id = :id", id=send_id)
 

@@ -89,9 +89,14 @@ def test_what_runs_away_for_one_lead_only_is_stopped_there():
         composer("{{ attributes.all }}").build(row(attributes={"all": [0] * 10_000}))
 
 
+PIECES = (
+    "word ", "{ ", "x" * 90, " " * 300, "\n", "{{ city }}", "{# n #}", "{%- if city -%}", "{% endif %}", "{{- city -}}",
+    "{#- n -#}", "@media{p{a:b}}", "é",
+)  # fmt: skip
+
+
 @settings(max_examples=200, deadline=None, database=None)
-@given(st.lists(st.sampled_from(("word ", "{ ", "x" * 90, " " * 300, "\n", "{{ city }}", "{# n #}", "{%- if city -%}", "{% endif %}",
-                                 "@media{p{a:b}}", "é")), max_size=40).map("".join))  # fmt: skip
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
 def test_plain_text_laid_out_in_pieces_fills_in_to_the_same(body):
     if body.count("{%- if") == body.count("{% endif") and not problem(body):
         assert filled(in_pieces(body), city="Austin") == filled(body, city="Austin")

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
+from tests.conftest import settings
 from tests.web.test_permissions import OPEN_TO_ALL, filled, routes, things
 from tests.web.visitor import Visitor, htmx
-from webapp import UPLOAD_LIMIT
+from webapp import UPLOAD_LIMIT, create_app
 from webapp.platform.db import run, transaction
 
 HTML = "<script>alert(1)</script><p onclick='x()'>Hello {{ first_name }}</p>"
@@ -128,3 +129,12 @@ def test_a_preview_escapes_what_it_fills_in(admin, ids, cast):
         run("UPDATE leads SET first_name = '<script>alert(1)</script>'")
     form = {"subject_line": "{{ first_name }}", "html_content": "<p>{{ first_name }}</p>", "as_lead": ids["lead_id"]}
     assert "<script>alert(1)" not in admin.post("/templates/preview", form).text
+
+
+@pytest.mark.parametrize(
+    ("address", "secure"), [("https://canvass.example.com", True), ("http://127.0.0.1:8000", False)]
+)
+def test_over_https_the_cookie_goes_nowhere_else(database_url, tmp_path, address, secure):
+    made = create_app(settings(tmp_path, BASE_URL=address), database_url)
+    (header,) = Visitor(made).get("/sign-in").headers.getlist("Set-Cookie")
+    assert ("Secure" in header) == secure

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.audience import leads, timeline
 from webapp.audience.imports import imports
-from webapp.audience.leads import ALIVE, INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, Lead
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
+from webapp.audience.leads import ALIVE, Lead
 
 lead_api = room("leads", "/leads", "People we may talk to")
 TEXT = {"validate": ma.validate.Length(max=200), "allow_none": True}

@@ -152,7 +152,7 @@ SETTABLE = (
 def _problems(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, str]:
     errors: dict[str, str] = {}
     for field, getter in (("segment_id", segments.get), ("template_id", templates.get), ("sender_id", senders.get)):
-        if values.get(field):
+        if values.get(field) is not None:
             try:
                 getter(values[field])
             except NotFound:

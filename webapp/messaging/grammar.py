@@ -19,7 +19,7 @@ CODE = re.compile(rf"""\{{#.*?#\}}|\{{\{{((?:{QUOTED}|[^"'])*?)\}}\}}|\{{%((?:{Q
 FILTER = re.compile(r"\|\s*(\w+)\s*\(?")
 CALL = re.compile(r"(\w+|[)\]])\s*\(")
 WORDS = {"and", "elif", "else", "if", "in", "is", "not", "or"}
-# Never behind a "{", which would begin something; within a run of spaces only where it is very long.
+# Never behind a "{", which would begin something.
 PIECE = re.compile(r".{80,240}?[^\s{](?=\S)|.{240}[^{]", re.S)
 
 
@@ -53,8 +53,11 @@ def _of_code(code: str, is_tag: bool) -> str | None:
 
 def in_pieces(body: str) -> str:
     """Returns the same template with its plain text in short pieces, parted by empty comments."""
-    out, at = [], 0
+    out, at, cut = [], 0, False
     for match in CODE.finditer(body):
-        out += [PIECE.sub(r"\g<0>{##}", body[at : match.start()]), match[0]]
-        at = match.end()
-    return "".join([*out, PIECE.sub(r"\g<0>{##}", body[at:])])
+        text = body[at : match.start()].lstrip() if cut else body[at : match.start()]
+        # A "-" swallows the spaces beside it; done here, because a piece would stop it.
+        out += [PIECE.sub(r"\g<0>{##}", text.rstrip() if match[0][2] == "-" else text), match[0]]
+        at, cut = match.end(), match[0][-3] == "-"
+    rest = body[at:].lstrip() if cut else body[at:]
+    return "".join([*out, PIECE.sub(r"\g<0>{##}", rest)])

@@ -98,7 +98,7 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
             errors[field] = problem.errors["email"]
         except Unsendable:
             errors[field] = "Mail servers do not take such letters before the @."
-    host, port = (values.get("host") or "").strip(), values.get("port") or 587
+    host, port = (values.get("host") or "").strip(), values.get("port", 587)
     name = " ".join((values.get("name") or "").split())
     if not name or len(name) > 120:
         errors["name"] = "Give the name recipients see, of at most 120 characters."

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.platform.clock import now
 from webapp.platform.db import Base, Tenant, child_of, db, run
 from webapp.platform.errors import Refused
+from webapp.platform.organizations import Organization
 from webapp.platform.users import User
 
 LIFETIME = 3600  # seconds
@@ -60,7 +61,8 @@ def user_of(jti: str) -> User:
     user = db.session.scalar(
         select(User)
         .join(ApiToken, (ApiToken.org_id == User.org_id) & (ApiToken.user_id == User.id))
-        .where(ApiToken.jti == jti, ApiToken.revoked_at.is_(None), User.is_active)
+        .join(Organization, Organization.id == User.org_id)
+        .where(ApiToken.jti == jti, ApiToken.revoked_at.is_(None), User.is_active, Organization.is_active)
     )
     if user is None:
         raise NotSignedIn("The access token is not valid any more.")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform import audit
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, add_unique, db, of_organization, run
+from webapp.platform.db import Base, Changing, Tenant, add_unique, db, of_organization, run, value
 from webapp.platform.errors import Invalid, NotFound, Refused, TooMany
 from webapp.platform.roles import ROLES
 from webapp.platform.signing import signer
@@ -114,8 +114,11 @@ def authenticate(user: User, password: str) -> bool:
         raise TooMany(f"Too many wrong passwords. Try again in {wait // 60 + 1} minutes.", wait)
     if _verified(user.password_hash, password) and user.is_active:
         return True
-    user.failed_sign_ins += 1
-    if user.failed_sign_ins >= FAILURES_BEFORE_LOCK:
+    # Counted in the database: many wrong guesses at once are as many failures.
+    failed = value(
+        "UPDATE users SET failed_sign_ins = failed_sign_ins + 1 WHERE id = :id RETURNING failed_sign_ins", id=user.id
+    )
+    if failed >= FAILURES_BEFORE_LOCK:
         user.failed_sign_ins, user.locked_until = 0, now() + timedelta(minutes=LOCK_MINUTES)
         audit.record("user.locked", "user", user.id)
     return False
@@ -158,7 +161,12 @@ def set_password(user: User, new: str) -> None:
 
 
 def sign_out_everywhere(user: User) -> None:
-    """Ends every session and link of the user: they carry the session version they were made under."""
+    """Ends every session and link of the user, which carry the session version they were made under, and every token."""
+    _end_sessions(user)
+    run("UPDATE api_tokens SET revoked_at = now() WHERE user_id = :id AND revoked_at IS NULL", id=user.id)
+
+
+def _end_sessions(user: User) -> None:
     user.session_version += 1
     db.session.flush()
 
@@ -191,6 +199,9 @@ def follow_link(user_id: int, version: int) -> User:
 
 def change(user: User, *, role: str | None = None, is_active: bool | None = None) -> None:
     """Changes role or activity. Raises Refused where the organisation would be left without an active admin."""
+    # One at a time: two admins who demote each other must not both find the other still there.
+    db.session.scalars(select(User.id).where(User.role == "admin").order_by(User.id).with_for_update()).all()
+    db.session.refresh(user)
     before = {"role": user.role, "is_active": user.is_active}
     if role is not None:
         if role not in ROLES:
@@ -202,5 +213,5 @@ def change(user: User, *, role: str | None = None, is_active: bool | None = None
     admins = select(func.count()).select_from(User).where(User.role == "admin", User.is_active)
     if not db.session.scalar(admins):
         raise Refused("Somebody has to stay admin: make another user admin first.")
-    sign_out_everywhere(user)
+    _end_sessions(user)
     audit.record("user.changed", "user", user.id, before=before, after={"role": user.role, "is_active": user.is_active})

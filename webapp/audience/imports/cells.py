@@ -14,7 +14,7 @@ from webapp.audience.imports import amounts, dates, words
 from webapp.audience.imports.addresses import read_email
 from webapp.audience.imports.names import split_name
 from webapp.audience.imports.phones import read_phone
-from webapp.audience.leads import CHOICES, clean_tags
+from webapp.audience.lead_values import CHOICES, clean_tags
 from webapp.platform.clock import ZONES
 
 TEXT_LIMIT = 200

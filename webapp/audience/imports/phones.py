@@ -1,4 +1,4 @@
-"""Phone numbers as people write them, to E.164. The rule is that of leads.clean_phone; this is its fast lane."""
+"""Phone numbers as people write them, to E.164. The rule is that of lead_values.clean_phone; this is its fast lane."""
 
 import re
 from collections.abc import Iterable

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from webapp.audience.leads import INSURANCE_TYPES, PRIORITIES, STATUSES, Lead
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
+from webapp.audience.leads import Lead
 
 
 # A value that cannot be what the field holds; its text is shown at the rule.

@@ -47,6 +47,8 @@ def load_user(identity: str) -> SignedIn | None:
         user = db.session.scalar(select(User).where(User.id == user_id))
         if user is None or not user.is_active or user.session_version != version:
             return None
+        if not organizations.current().is_active and not user.is_superuser:
+            return None
         visited = session.get("visiting")
         signed_in = SignedIn(user, visited if visited and user.is_superuser else home_org)
     tenancy.enter(signed_in.org_id)

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from wtforms import DateField, DecimalField, EmailField, SelectField, StringField, TelField
 from wtforms.validators import Length, Optional, ValidationError
 
-from webapp.audience.leads import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, Lead
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
+from webapp.audience.leads import Lead
 from webapp.platform.clock import ZONES
 from webapp.platform.db import db
 from webapp.platform.users import User

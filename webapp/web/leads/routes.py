@@ -8,7 +8,8 @@ from flask_login import current_user
 from sqlalchemy import func, select
 
 from webapp.audience import consents, leads, policies, segments, timeline
-from webapp.audience.leads import ALIVE, INSURANCE_TYPES, PRIORITIES, STATUSES, Lead
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
+from webapp.audience.leads import ALIVE, Lead
 from webapp.campaigns import campaigns
 from webapp.platform.clock import now
 from webapp.platform.db import db

@@ -1,0 +1,150 @@
+"""Between planning and sending much may change: what was withdrawn by then is obeyed, a pause holds, and a campaign that
+is cancelled accounts for every row."""
+
+import pytest
+
+from tests.messaging import desk
+from webapp.audience import consents, leads
+from webapp.campaigns import campaigns, dispatch
+from webapp.messaging import delivery, outbox
+from webapp.messaging.delivery import NothingToDo
+from webapp.messaging.outbox import Outcome
+from webapp.platform import tenancy
+from webapp.platform.db import rows, run, transaction, value
+
+CHANGES = {
+    "unsubscribed": lambda id: consents.set_consent(id, "email", "unsubscribed", source="phone"),
+    "consent_pending": lambda id: consents.set_consent(id, "email", "pending", source="form"),
+    "no_consent": lambda id: run("DELETE FROM consents WHERE lead_id = :id", id=id),
+    "suppressed": lambda id: consents.suppress("email", leads.get(id).email.upper(), "complaint"),
+    "address_changed": lambda id: leads.update(leads.get(id), {"email": "moved@example.com"}),
+    "lead_removed": lambda id: leads.remove([id]),
+    None: lambda id: leads.update(leads.get(id), {"email": leads.get(id).email.upper(), "first_name": "New"}),
+}
+
+
+def statuses(campaign_id: int) -> dict[str, int]:
+    return dict(rows("SELECT status, count(*) FROM sends WHERE campaign_id = :id GROUP BY 1", id=campaign_id))
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_what_changed_since_the_plan_is_obeyed_at_the_claim(cast, tx, reason):
+    campaign_id = desk.started(cast.org, 2)
+    with tx():
+        lead_id, other = (row.lead_id for row in rows("SELECT lead_id FROM sends ORDER BY id"))
+        CHANGES[reason](lead_id)
+    with tx():
+        claimed = outbox.claim(campaign_id, "email", "test")
+        assert {row.lead_id for row in claimed.rows} == ({other, lead_id} if reason is None else {other})
+        assert value("SELECT skip_reason FROM sends WHERE lead_id = :id", id=lead_id) == reason
+        assert ("email_skipped" in desk.facts(lead_id)) == (reason is not None)
+        assert desk.counters(campaign_id)["skipped"] == (reason is not None)
+
+
+def test_an_address_that_left_the_lead_altogether_is_not_used(cast, tx):
+    campaign_id = desk.started(cast.org, 1)
+    with tx():
+        lead = leads.get(value("SELECT lead_id FROM sends"))
+        leads.update(lead, {"email": None, "phone": "+14152000000"})
+    with tx():
+        assert outbox.claim(campaign_id, "email", "test").rows == []
+        assert value("SELECT skip_reason FROM sends") == "address_changed"
+
+
+def test_a_lead_removed_for_good_is_skipped(cast, tx):
+    campaign_id = desk.started(cast.org, 1)
+    with tx():
+        run("DELETE FROM leads")
+        assert outbox.claim(campaign_id, "email", "test").rows == []
+        assert value("SELECT skip_reason FROM sends") == "lead_removed"
+        assert desk.counters(campaign_id)["skipped"] == 1
+
+
+def test_a_claim_is_nobody_elses_and_its_record_needs_its_token(cast, tx):
+    campaign_id = desk.started(cast.org, 3)
+    with tx():
+        mine = outbox.claim(campaign_id, "email", "one", limit=2)
+    with tx():
+        theirs = outbox.claim(campaign_id, "email", "two")
+        assert not {row.id for row in mine.rows} & {row.id for row in theirs.rows} and len(theirs.rows) == 1
+        stolen = outbox.Claim("a guess", campaign_id, "email", mine.rows, 0)
+        assert not outbox.finalise(stolen, [Outcome(row.id, "accepted") for row in mine.rows])
+        assert outbox.finalise(mine, [Outcome(row.id, "accepted") for row in mine.rows]) == {"sent": 2}
+        assert not outbox.finalise(mine, [Outcome(row.id, "rejected") for row in mine.rows])
+        assert statuses(campaign_id) == {"sent": 2, "sending": 1}
+
+
+def test_a_pause_stops_claims_and_lets_what_is_under_way_be_recorded(cast, tx):
+    campaign_id = desk.started(cast.org, 3)
+    with tx():
+        claimed = outbox.claim(campaign_id, "email", "test", limit=1)
+    with tx():
+        campaigns.pause(campaign_id)
+    with tenancy.scope(cast.org):
+        assert delivery.send_batch(lambda: dispatch.order_of(campaign_id), "test") is None
+        dispatch.settle()
+    with tx():
+        with pytest.raises(NothingToDo):
+            dispatch.order_of(campaign_id)
+        outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
+        assert statuses(campaign_id) == {"sent": 1, "pending": 2} and campaigns.get(campaign_id).status == "paused"
+        campaigns.resume(campaign_id)
+        assert dispatch.order_of(campaign_id).campaign_id == campaign_id
+    with tenancy.scope(cast.org):
+        assert delivery.send_batch(lambda: dispatch.order_of(campaign_id), "test") == {"sent": 2}
+        dispatch.settle()
+    with tx():
+        assert campaigns.get(campaign_id).status == "completed"
+
+
+@pytest.mark.parametrize("kind", ["accepted", "retry", "released", "unknown", "rejected", None])
+def test_cancelling_accounts_for_every_row(cast, tx, kind):
+    campaign_id = desk.started(cast.org, 4)
+    desk.settle(cast.org, campaign_id, ["accepted", "rejected", "unknown", "retry"])
+    with tx():
+        run("UPDATE sends SET not_before = now() WHERE status = 'pending'")
+        claimed = outbox.claim(campaign_id, "email", "test")
+    with tx():
+        campaigns.cancel(campaign_id)
+    with tx():
+        if kind:
+            outbox.finalise(claimed, [Outcome(claimed.rows[0].id, kind)])
+        else:
+            run("UPDATE sends SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        found = desk.counters(campaign_id)
+        assert found == desk.recount(campaign_id)
+        assert found["planned"] == 4 == found["sent"] + found["failed"] + found["unknown"] + found["skipped"]
+        assert campaigns.get(campaign_id).status == "cancelled" and not outbox.unfinished(campaign_id)
+
+
+def test_a_lease_that_ran_out_leaves_a_send_unknown_and_never_sends_it_again(cast, tx):
+    campaign_id = desk.started(cast.org, 1)
+    with tx():
+        claimed = outbox.claim(campaign_id, "email", "test")
+        run("UPDATE sends SET lease_until = now() - interval '1 second'")
+    with tx():
+        assert outbox.expire() == 1
+        assert outbox.claim(campaign_id, "email", "test").rows == []
+        assert not outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
+        assert statuses(campaign_id) == {"unknown": 1}
+        assert desk.facts(claimed.rows[0].lead_id)[-1] == "email_unknown"
+        assert desk.counters(campaign_id) == desk.recount(campaign_id)
+
+
+def test_what_may_be_tried_again_is_tried_three_times_more_and_then_failed(cast, tx):
+    campaign_id = desk.started(cast.org, 1)
+    for attempt in range(1, 5):
+        with tx():
+            claimed = outbox.claim(campaign_id, "email", "test")
+            assert claimed.rows[0].attempts == attempt
+            ended = outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "retry", "451", "451 later")])
+            assert ended == {"pending" if attempt < 4 else "failed": 1}
+            if attempt < 4:
+                assert outbox.claim(campaign_id, "email", "test").rows == []
+            run("UPDATE sends SET not_before = now() - interval '1 second'")
+    with transaction(cast.org):
+        assert value("SELECT error_message FROM sends") == "451 later"
+        assert desk.counters(campaign_id) == desk.recount(campaign_id)
