@@ -62,7 +62,7 @@ class Follower:
 
     def look_until(self, n: int) -> list[int]:
         # Transactions of other test processes on the same server hold the horizon back for a moment.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(self.look()) < n and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.seen

@@ -159,6 +159,8 @@ def test_links_may_hold_tokens_with_quotes_of_their_own():
 def test_links_that_no_click_could_fill_in_again_are_left_alone():
     assert trackable('{% for x in attributes.all %}<a href="https://a.example/{{ x }}">A</a>{% endfor %}') == []
     assert trackable('<a href="https://a.example/' + "x" * 2000 + '">A</a>') == []
+    for place in ("https://{{ attributes.site }}/", "https://a.{{ city }}", "https://", "https:///x", "//a.example"):
+        assert trackable(f'<a href="{place}">A</a>') == []
 
 
 def test_fragments_become_pages_and_pages_stay_pages():

@@ -145,7 +145,7 @@ def test_an_idle_connection_that_answers_no_more_does_not_hold_anyone_up(monkeyp
         monkeypatch.setattr("tests.messaging.scripted_smtp._Dialogue._noop", lambda self, line: server.closing.wait())
         started = time.monotonic()
         assert [o.kind for o in deliver(server, [letter(2)])] == ["accepted"]
-        assert time.monotonic() - started < 1 and server.connections == 2
+        assert time.monotonic() - started < 5 and server.connections == 2
 
 
 @pytest.mark.parametrize(("limit", "value"), [("IDLE_SECONDS", -1), ("REUSE_LIMIT", 5)])

@@ -78,7 +78,7 @@ def test_what_cannot_be_said_is_refused_in_words(body, words):
 def test_templates_that_could_run_away_are_refused_at_once(body):
     started = time.perf_counter()
     assert problem(body)
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3
 
 
 def test_what_runs_away_for_one_lead_only_is_stopped_there():

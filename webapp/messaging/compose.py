@@ -22,6 +22,8 @@ from webapp.platform.signing import Signer
 # A token inside an address may hold quotes of its own, so it is stepped over whole.
 HREF = re.compile(r"""(<a\b[^>]*?\bhref\s*=\s*)(["'])((?:(?>\{\{.*?\}\}|\{%.*?%\})|(?!\2).)*+)\2""", re.I | re.S)
 URL_BREAKS = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})|[\t\r\n]+", re.S)
+# The author names the place: where a lead's value would, our own address must not vouch for it with a redirect.
+FIXED_HOST = re.compile(r"https?://[^/?#{\s]+(?:[/?#]|$)", re.I)
 URL_LIMIT = 2000  # bytes: what an index of PostgreSQL surely takes, and more than mail programs follow
 # What a click can fill in again; a link that needs more is left as it is.
 LEAD_TOKENS = {
@@ -214,7 +216,7 @@ def _address_of(match: re.Match[str]) -> str:
 
 
 def _is_countable(url: str) -> bool:
-    if not url.lower().startswith(("http://", "https://")) or len(url.encode()) > URL_LIMIT:
+    if not FIXED_HOST.match(url) or len(url.encode()) > URL_LIMIT:
         return False
     try:
         return {name.partition(".")[0] for name in tokens.used(url)} <= LEAD_TOKENS

@@ -40,6 +40,14 @@ log_timezone = 'UTC'
 """
 
 
+def _lives(pid: int) -> bool:
+    """True for a process that is more than a zombie: one that was killed and whose parent has not looked yet."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Embedded:
     """A handle on the server under `home`/pgdata. url: the owner's address, known once started."""
 
@@ -87,17 +95,13 @@ class Embedded:
     def _forget_the_dead(self) -> None:
         """Strikes killed processes off the list of those that still need the server, or it would never be stopped."""
         listed = self.server.global_process_id_list
-        kept = [pid for pid in listed.get_and_remove(0) if psutil.pid_exists(pid)]
+        kept = [pid for pid in listed.get_and_remove(0) if _lives(pid)]
         if self.pgdata.exists():
             listed.put(kept)
 
     def _alive(self) -> bool:
         info = PostmasterInfo.read_from_pgdata(self.pgdata)
-        try:
-            # A killed server whose parent has not looked yet is still listed, as a zombie.
-            return info is not None and info.is_running() and info.process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return info is not None and info.is_running() and _lives(info.process.pid)
 
     def _start_server(self) -> None:
         deadline = time.monotonic() + START_LIMIT
