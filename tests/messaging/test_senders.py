@@ -63,10 +63,19 @@ def test_one_sender_is_the_default_and_comes_first(cast, tx):
         senders.save_smtp(None, GOOD | {"name": "At rest", "status": "inactive"})
         assert value("SELECT count(*) FROM senders WHERE is_default") == 1
         assert [sender.id for sender in senders.usable()] == [second.id, first.id] and len(senders.every()) == 3
+        first_id = first.id
     with tx(cast.other_org):
         assert senders.every() == []
         with pytest.raises(NotFound):
-            senders.get(first.id)
+            senders.get(first_id)
+
+
+def test_a_sender_at_rest_stays_so_when_its_name_is_corrected(cast, tx):
+    with tx():
+        sender = senders.save_smtp(None, GOOD | {"status": "banned"})
+        assert senders.save_smtp(sender, GOOD | {"name": "Lone Star Insurance"}).status == "banned"
+        assert senders.save_smtp(sender, GOOD | {"status": "active"}).status == "active"
+        assert refused(status="asleep") == ["status"]
 
 
 def test_a_link_asked_for_by_many_at_once_is_one(app, cast, tx):

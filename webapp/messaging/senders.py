@@ -108,6 +108,8 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
         errors["port"] = "A port is a number from 1 to 65535."
     if values.get("tls") not in TLS_MODES:
         errors["tls"] = "Choose how the connection is secured."
+    if values.get("status") and values["status"] not in STATUSES:
+        errors["status"] = f"Choose one of {', '.join(STATUSES)}."
     if errors:
         raise Invalid(errors)
     if sender is None:
@@ -122,7 +124,7 @@ def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
     }
     if values.get("password"):
         sender.secrets = secrets.seal({"password": values["password"]})
-    sender.status = values.get("status") or "active"
+    sender.status = values.get("status") or sender.status or "active"
     db.session.flush()
     if values.get("is_default"):
         make_default(sender)
