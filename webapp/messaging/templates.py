@@ -114,7 +114,7 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         errors["name"] = "Give the template a name of at most 120 characters."
     if values.get("category", "acquisition") not in CATEGORIES:
         errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
-    derived = html_to_text((values.get("html_content") or "").strip())
+    derived = "" if errors else html_to_text(values["html_content"].strip())
     if not errors and not (values.get("text_content") or "").strip() and tokens.problem(derived):
         errors["text_content"] = "No plain text can be made from this HTML. Write it here."
     slug = slugify(values.get("slug") or (template.slug if template else name))
