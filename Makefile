@@ -48,7 +48,8 @@ $(VENDOR)/.ready: package.json package-lock.json | .venv/.runtime
 	@mkdir -p $(VENDOR)/fonts
 	@cp node_modules/@tabler/core/dist/css/tabler.min.css node_modules/@tabler/core/dist/js/tabler.min.js \
 	  node_modules/@tabler/icons-webfont/dist/tabler-icons.min.css node_modules/htmx.org/dist/htmx.min.js \
-	  node_modules/echarts/dist/echarts.common.min.js node_modules/axe-core/axe.min.js $(VENDOR)/
+	  node_modules/echarts/dist/echarts.common.min.js node_modules/sortablejs/Sortable.min.js \
+	  node_modules/axe-core/axe.min.js $(VENDOR)/
 	@cp node_modules/@tabler/icons-webfont/dist/fonts/tabler-icons.woff2 $(VENDOR)/fonts/
 	@touch $@
 

@@ -1,6 +1,18 @@
 """Every table of the house, imported so that migrations and the catalogue tests see them all."""
 
-from webapp.audience import consents, leads, policies, segments, timeline
+from webapp.audience import (
+    bulk,
+    consents,
+    groups,
+    leads,
+    membership,
+    merges,
+    personas,
+    policies,
+    scores,
+    segments,
+    timeline,
+)
 from webapp.audience.imports import tables as imports
 from webapp.campaigns import campaigns
 from webapp.messaging import links, mailbox, receipts, senders, sends, tallies, templates
@@ -9,7 +21,7 @@ from webapp.platform.db import Base
 
 MODULES = (
     organizations, users, api_tokens, audit, idempotency, jobs, work,
-    leads, policies, timeline, consents, segments, imports,
+    leads, policies, timeline, consents, segments, membership, scores, groups, personas, bulk, merges, imports,
     senders, templates, links, sends, receipts, tallies, mailbox,
     campaigns,
 )  # fmt: skip

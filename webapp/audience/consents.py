@@ -35,6 +35,7 @@ class Suppression(Tenant, Base):
     channel: Mapped[str]
     address: Mapped[str]
     reason: Mapped[str]
+    note: Mapped[str | None]
     __table_args__ = (
         of_organization(),
         one_of("channel", CHANNELS),

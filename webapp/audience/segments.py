@@ -41,6 +41,8 @@ class Segment(Tenant, Changing, Base):
     priority_score: Mapped[int | None]
     icon: Mapped[str | None]
     color: Mapped[str | None]
+    # Counts the saves, so that a form opened before somebody else's save is not written over it unseen.
+    version: Mapped[int] = mapped_column(server_default="1")
     __table_args__ = (
         of_organization(),
         child_of("users", "created_by", "SET NULL"),

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Index, func, insert, text
+from sqlalchemy import Computed, Index, func, insert, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform import audit
-from webapp.platform.db import Base, Tenant, child_of, db, rows, run
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
 
 # type -> (words on screen, icon): every kind of fact the house writes.
 FACTS: dict[str, tuple[str, str]] = {
@@ -40,6 +40,14 @@ FACTS: dict[str, tuple[str, str]] = {
     "email_resubscribed": ("Subscribed to e-mail again", "user-check"),
     "custom": ("Event", "bolt"),
 }
+HOUSEKEEPING = (
+    "lead_created", "lead_updated", "lead_imported", "lead_deleted", "lead_restored", "consent_changed",
+    "segment_entered", "segment_exited",
+)  # fmt: skip
+CAMPAIGN_OF = (
+    "CASE WHEN jsonb_typeof(payload -> 'campaign_id') = 'number' THEN CASE WHEN (payload -> 'campaign_id')::numeric"
+    " BETWEEN 1 AND 9223372036854775806 THEN (payload -> 'campaign_id')::bigint END END"
+)
 
 
 class LeadEvent(Tenant, Base):
@@ -51,11 +59,30 @@ class LeadEvent(Tenant, Base):
     occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # The writing transaction, so that a follower never steps over a fact that commits late (see `after`).
     tx: Mapped[int] = mapped_column(server_default=text("pg_current_xact_id()::text::bigint"))
+    # Out of the payload, for rules about one campaign.
+    campaign_id: Mapped[int | None] = mapped_column(Computed(CAMPAIGN_OF, persisted=True))
     __table_args__ = (
         child_of("leads", "lead_id"),
         Index(None, "org_id", "lead_id", "occurred_at", "id"),
         Index(None, "org_id", "tx", "id"),
-    )
+        # Rules ask who did something and when. What every lead gets at its birth or by a bulk change is left out.
+        Index(
+            "ix_lead_events_deeds", "org_id", "type", "occurred_at",
+            postgresql_include=["lead_id", "campaign_id"],
+            postgresql_where=text(f"type NOT IN ({', '.join(map(repr, HOUSEKEEPING))})"),
+        ),
+    )  # fmt: skip
+
+
+class TimelineCursor(Tenant, Changing, Base):
+    """Where a follower of the timeline stands, one row a follower."""
+
+    __tablename__ = "timeline_cursors"
+    id = None
+    name: Mapped[str] = mapped_column(primary_key=True)
+    tx: Mapped[int] = mapped_column(server_default="0")
+    fact_id: Mapped[int] = mapped_column(server_default="0")
+    __table_args__ = (of_organization(),)
 
 
 class Cursor(NamedTuple):
