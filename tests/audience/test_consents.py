@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from webapp.audience import consents, leads
 from webapp.audience.consents import SKIP_REASONS
 from webapp.platform.db import rows, transaction, value
+from webapp.platform.errors import Invalid
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def changes(lead_id: int) -> list[dict]:
     return [row.payload for row in found]
 
 
-def verdict(lead_id: int, channel: str = "email") -> str | None:
+def verdict(lead_id: int, channel: str = "email", **asked: bool) -> str | None:
     joins = " ".join(f"LEFT JOIN {table} ON {condition}" for table, condition in consents.verdict_joins(channel))
-    return value(f"SELECT {consents.verdict(channel)} FROM leads l {joins} WHERE l.id = :id", id=lead_id)
+    return value(f"SELECT {consents.verdict(channel, **asked)} FROM leads l {joins} WHERE l.id = :id", id=lead_id)
 
 
 def test_a_consent_is_written_when_it_changes_and_told_each_time(lead, tx):
@@ -39,8 +40,38 @@ def test_a_consent_is_written_when_it_changes_and_told_each_time(lead, tx):
         consent = consents.of_lead(lead)["email"]
         assert (consent.status, consent.source, consent.evidence) == ("unsubscribed", "phone", None)
         assert changes(lead) == [
-            {"channel": "email", "to": "subscribed", "source": "form"}, {"channel": "email", "to": "unsubscribed", "source": "phone"},
+            {"channel": "email", "to": "subscribed", "source": "form", "evidence": "form 7"},
+            {"channel": "email", "to": "unsubscribed", "source": "phone"},
         ]  # fmt: skip
+
+
+def test_a_consent_noted_by_hand_needs_its_evidence_and_an_address(lead, tx):
+    with tx():
+        ada, nobody = leads.get(lead), leads.create({"first_name": "Nobody"})
+        for evidence in ("", " ", "\0", "x" * 501):
+            with pytest.raises(Invalid) as refused:
+                consents.note(ada, "email", "subscribed", by="Alex", evidence=evidence)
+            assert set(refused.value.errors) == {"evidence"}
+        for channel, status in (("pigeon", "subscribed"), ("email", "pending")):
+            with pytest.raises(Invalid):
+                consents.note(ada, channel, status, by="Alex", evidence="call")
+        for channel in consents.CHANNELS:
+            with pytest.raises(Invalid):
+                consents.note(nobody, channel, "subscribed", by="Alex", evidence="call")
+        assert consents.note(ada, "email", "subscribed", by="Alex", evidence="call on 3 May")
+        assert consents.note(ada, "email", "unsubscribed", by="Maya")
+        assert consents.note(nobody, "sms", "unsubscribed", by="Maya")
+    with tx():
+        told = [(fact.payload["to"], fact.payload["source"]) for fact in consents.history(lead)]
+        assert told == [("unsubscribed", "noted by Maya"), ("subscribed", "noted by Alex")]
+        assert consents.history(lead)[1].payload["evidence"] == "call on 3 May"
+
+
+def test_it_is_known_which_of_a_leads_addresses_are_barred(lead, tx):
+    with tx():
+        consents.suppress("sms", "+14152001234", "stop")
+        consents.suppress("email", "else@example.com", "manual")
+        assert consents.suppressed_of(leads.get(lead)) == {"email": False, "sms": True, "whatsapp": False}
 
 
 def test_each_channel_is_asked_for_itself(lead, tx):
@@ -109,6 +140,8 @@ def test_the_verdict_says_why_a_person_may_not_be_reached(lead, tx, consent, bar
         if bar:
             consents.suppress("email", "ada@example.com", bar)
         assert verdict(lead) == expected
+        asked = {None: "confirmed", "consent_pending": None}.get(expected, expected)
+        assert verdict(lead, confirming=True) == asked
         leads.remove([lead])
         assert verdict(lead) == "lead_removed"
 

@@ -1,16 +1,20 @@
 """Consent and suppression: whether we may use an address at all. The sending floor asks here and nowhere else."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience import timeline
-from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run, value
+from webapp.audience.leads import Lead, one_of
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run, value
+from webapp.platform.errors import Invalid
 
 CHANNELS = ("email", "sms", "whatsapp")
 STATUSES = ("subscribed", "unsubscribed", "pending")
+CHANNEL_WORDS = {"email": "E-mail", "sms": "SMS", "whatsapp": "WhatsApp"}
+EVIDENCE_LIMIT = 500  # characters
 REASONS = ("hard_bounce", "complaint", "unsubscribe", "stop", "manual", "invalid")
 
 
@@ -45,7 +49,10 @@ class Suppression(Tenant, Base):
 
 
 def set_consent(lead_id: int, channel: str, status: str, *, source: str, evidence: str | None = None) -> bool:
-    """Sets a lead's consent for a channel. Returns False where it stood so already (then nothing is written)."""
+    """Sets a lead's consent for a channel. Returns False where it stood so already (then nothing is written).
+
+    source: who or what said so. evidence: how one knows; both are kept on the timeline with the change.
+    """
     changed = run(
         "INSERT INTO consents (lead_id, channel, status, source, evidence)"
         " VALUES (:lead, :channel, :status, :source, :evidence)"
@@ -66,13 +73,54 @@ def set_consent(lead_id: int, channel: str, status: str, *, source: str, evidenc
             lead=lead_id, channel=channel,
         )  # fmt: skip
     if changed:
-        timeline.record(lead_id, "consent_changed", {"channel": channel, "to": status, "source": source})
+        told = {"channel": channel, "to": status, "source": source} | ({"evidence": evidence} if evidence else {})
+        timeline.record(lead_id, "consent_changed", told)
     return bool(changed)
+
+
+def note(lead: Lead, channel: str, status: str, *, by: str, evidence: str = "") -> bool:
+    """Sets a consent as a person of the house was told. by: their name. Returns False where it stood so already.
+
+    Raises Invalid: a consent noted by hand needs its evidence and an address to use it for.
+    """
+    evidence = evidence.replace("\0", "").strip()
+    if channel not in CHANNELS or status not in ("subscribed", "unsubscribed"):
+        raise Invalid({"status": "Choose one of the list."}, "Choose one of the list.")
+    if len(evidence) > EVIDENCE_LIMIT:
+        raise Invalid({"evidence": f"Use at most {EVIDENCE_LIMIT} characters."})
+    if status == "subscribed":
+        if not address_of(lead, channel):
+            what = "an e-mail address" if channel == "email" else "a phone number"
+            raise Invalid({"evidence": f"Give the lead {what} first."})
+        if not evidence:
+            raise Invalid({"evidence": "Say how you know: when they agreed, and how."})
+    return set_consent(lead.id, channel, status, source=f"noted by {by}", evidence=evidence or None)
+
+
+def address_of(lead: Lead, channel: str) -> str | None:
+    """Returns where a lead is reached over a channel, or None."""
+    return lead.email if channel == "email" else lead.phone
 
 
 def of_lead(lead_id: int) -> dict[str, Consent]:
     """Returns a lead's consents by channel; a channel never asked about is missing."""
     return {row.channel: row for row in db.session.scalars(select(Consent).where(Consent.lead_id == lead_id))}
+
+
+def history(lead_id: int, limit: int = 50) -> list[Any]:
+    """Returns the facts about a lead's consents and barred addresses, newest first."""
+    types = ["consent_changed", "consent_asked", "suppressed", "suppression_lifted"]
+    return timeline.of_lead(lead_id, types=types, limit=limit)
+
+
+def suppressed_of(lead: Lead) -> dict[str, bool]:
+    """Returns for each channel whether the lead's address there is barred."""
+    barred = rows(
+        "SELECT s.channel FROM suppressions s JOIN leads l ON l.org_id = s.org_id AND l.id = :lead"
+        " AND s.address = CASE WHEN s.channel = 'email' THEN l.email_key ELSE l.phone END",
+        lead=lead.id,
+    )
+    return dict.fromkeys(CHANNELS, False) | {row.channel: True for row in barred}
 
 
 def suppress(channel: str, address: str, reason: str) -> bool:
@@ -100,18 +148,21 @@ def is_suppressed(channel: str, address: str) -> bool:
     ))  # fmt: skip
 
 
-def verdict(channel: str, lead: str = "l") -> str:
+def verdict(channel: str, lead: str = "l", *, confirming: bool = False) -> str:
     """Returns the SQL expression that says why a lead may not be reached over a channel, or NULL if they may.
 
     lead: the alias of `leads`; it stands beside the joins of `verdict_joins`. Planning and claiming use the same words.
+    confirming: for the one message that asks for consent, which goes to a pending consent and to no other.
     """
+    waits = "'pending'" if not confirming else "'subscribed'"
+    reason = "consent_pending" if not confirming else "confirmed"
     address, missing = (f"{lead}.email_key", "no_email") if channel == "email" else (f"{lead}.phone", "no_phone")
     return (
         f"CASE WHEN {lead}.deleted_at IS NOT NULL OR {lead}.anonymized_at IS NOT NULL THEN 'lead_removed'"
         f" WHEN {address} IS NULL THEN '{missing}'"
         " WHEN consents.status = 'unsubscribed' THEN 'unsubscribed'"
         " WHEN suppressions.id IS NOT NULL THEN 'suppressed'"
-        " WHEN consents.status = 'pending' THEN 'consent_pending'"
+        f" WHEN consents.status = {waits} THEN '{reason}'"
         " WHEN consents.id IS NULL THEN 'no_consent' END"
     )
 
@@ -134,6 +185,7 @@ SKIP_REASONS: dict[str, str] = {
     "suppressed": "Address suppressed",
     "unsubscribed": "Unsubscribed",
     "consent_pending": "Consent not confirmed yet",
+    "confirmed": "Consent is confirmed already",
     "no_consent": "Never agreed to this channel",
     "lead_removed": "Lead deleted",
     "address_changed": "Address changed since the campaign was planned",

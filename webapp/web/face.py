@@ -22,6 +22,7 @@ from webapp.web import filters
 from webapp.web.account.routes import account, load_user
 from webapp.web.audit.routes import audit_pages
 from webapp.web.campaigns.routes import campaign_pages
+from webapp.web.consents.routes import consent_pages
 from webapp.web.home.routes import home
 from webapp.web.imports.routes import import_pages
 from webapp.web.leads.routes import lead_pages
@@ -42,7 +43,7 @@ CSP = (
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, import_pages, segment_pages, template_pages, campaign_pages, mailbox_pages, sender_pages,
-    user_pages, scheduler_pages, audit_pages, public,
+    user_pages, scheduler_pages, audit_pages, consent_pages, public,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()
