@@ -22,7 +22,7 @@ from webapp import create_app
 from webapp.platform import organizations, users
 from webapp.platform.config import Settings
 from webapp.platform.db import db, transaction
-from webapp.platform.embedded import Embedded
+from webapp.platform.embedded import Embedded, create_database
 from webapp.platform.users import User
 
 logging.getLogger("werkzeug").setLevel("WARNING")
@@ -52,7 +52,7 @@ def make_database(embedded: Embedded, name: str) -> str:
         psycopg.connect(embedded.server.get_uri(), autocommit=True) as connection,
     ):
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'canvass_template'").fetchone():
-            connection.execute("CREATE DATABASE canvass_template TEMPLATE template0 ENCODING utf8")
+            create_database(connection, "canvass_template")
             app = create_app(settings(embedded.pgdata.parent), template)
             with app.app_context():
                 upgrade()

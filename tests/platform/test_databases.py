@@ -48,6 +48,21 @@ def test_a_second_handle_joins_the_running_server(embedded):
     assert PostmasterInfo.read_from_pgdata(embedded.pgdata).pid == before
 
 
+def test_letters_are_lowered_in_every_script_whatever_the_shell_says(tmp_path, monkeypatch):
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("LC_ALL", "C")
+    embedded = Embedded(tmp_path)
+    with psycopg.connect(embedded.start()) as connection:
+        asked = "SELECT lower('\u00c9'), lower('\u00c0\u017d\u03a3\u0416'), 'a' < 'B'"
+        assert connection.execute(asked).fetchone() == ("\u00e9", "\u00e0\u017e\u03c3\u0436", False)
+    embedded.stop()
+
+
+def test_so_are_the_databases_of_tests(app):
+    with app.app_context(), transaction(None):
+        assert value("SELECT lower('\u00c9')") == "\u00e9"
+
+
 @pytest.fixture
 def external(tmp_path):
     """The address of an owner, no superuser, on a server reached over TCP."""

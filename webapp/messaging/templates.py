@@ -123,22 +123,19 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
         errors["slug" if values.get("slug") else "name"] = "There is a template of that name already."
     if errors:
         raise Invalid(errors)
-    if template is None:
-        template = Template(created_by=author_id)
-    template.name, template.slug = name, slug
-    for plain in ("category", "description"):
-        if plain in values:
-            setattr(template, plain, values[plain])
-    for field in BODIES:
-        setattr(template, field, (values.get(field) or "").strip())
-    template.text_is_derived = not template.text_content
-    if template.text_is_derived:
-        template.text_content = derived
-    template.available_tokens = sorted(tokens.used(*(getattr(template, field) for field in BODIES)))
-    template.suggested_channels = ["email"]
+    bodies = {field: (values.get(field) or "").strip() for field in BODIES}
+    is_derived = not bodies["text_content"]
+    wanted = {"name": name, "slug": slug} | bodies | {
+        "text_content": derived if is_derived else bodies["text_content"],
+        "text_is_derived": is_derived,
+        "available_tokens": sorted(tokens.used(*bodies.values())),
+        "suggested_channels": ["email"],
+    }  # fmt: skip
+    wanted |= {plain: values[plain] for plain in ("category", "description") if plain in values}
     if values.get("is_active") is not None:
-        template.is_active = values["is_active"]
-    add_unique(template, Invalid({"name": "There is a template of that name already."}))
+        wanted["is_active"] = values["is_active"]
+    template = template or Template(created_by=author_id)
+    add_unique(template, Invalid({"name": "There is a template of that name already."}), wanted)
     _keep_version(template, author_id)
     audit.record("template.saved", "template", template.id, after={"name": name})
     return template

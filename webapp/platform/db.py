@@ -155,11 +155,14 @@ def value(sql: str, **params: Any) -> Any:
     return db.session.execute(text(sql), params).scalar()
 
 
-def add_unique(row: Any, clash: Exception) -> None:
-    """Adds a row to the session and writes it. Raises `clash` where somebody else wrote one with the same key at this
-    very moment; the transaction goes on as it was."""
+def add_unique(row: Any, clash: Exception, values: dict[str, Any] | None = None) -> None:
+    """Sets values of a row, new or known, and writes it. Raises `clash` where another row has the same key, also one
+    somebody else wrote at this very moment; the transaction goes on as it was."""
     try:
+        # Set inside: what was set before a savepoint is written before it, and would take the transaction down.
         with db.session.begin_nested():
+            for name, value in (values or {}).items():
+                setattr(row, name, value)
             db.session.add(row)
             db.session.flush()
     except IntegrityError as problem:

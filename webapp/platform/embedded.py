@@ -40,6 +40,27 @@ log_timezone = 'UTC'
 """
 
 
+# How letters are told apart and lowered, the same on every machine whatever its shell says: by code point. PostgreSQL 17
+# brings this along, an older one asks the system.
+LOCALES = (
+    "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'",
+    "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'",
+    "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'en_US.UTF-8'",
+)
+
+
+def create_database(connection: psycopg.Connection, name: str) -> None:
+    """Makes an empty database whose lower-casing knows every script. connection: the owner's, without a transaction."""
+    asked = f'CREATE DATABASE "{name}" ENCODING utf8 TEMPLATE template0'
+    for locale in LOCALES if connection.info.server_version >= 170000 else LOCALES[1:]:
+        try:
+            connection.execute(f"{asked} {locale}")
+            return
+        except (psycopg.errors.WrongObjectType, psycopg.errors.InvalidParameterValue):
+            continue  # a system without that locale
+    connection.execute(asked)
+
+
 def _lives(pid: int) -> bool:
     """True for a process that is more than a zombie: one that was killed and whose parent has not looked yet."""
     try:
@@ -122,5 +143,5 @@ class Embedded:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP_ROLE,)).fetchone():
                 connection.execute(f"CREATE ROLE {APP_ROLE} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE")
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-                connection.execute(f'CREATE DATABASE "{name}" ENCODING utf8 TEMPLATE template0')
+                create_database(connection, name)
         return self.server.get_uri(database=name)
