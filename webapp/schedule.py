@@ -6,8 +6,10 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 
-from webapp.audience import leads
+from webapp.audience import following, leads
 from webapp.audience.imports import imports
+from webapp.audience.segments import SWEEP
+from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
 from webapp.messaging import mailbox
@@ -65,6 +67,21 @@ def import_files() -> None:
                 pass
 
 
+def tell() -> None:
+    """Announces the work that this process's transactions have woken."""
+    work.tell()
+
+
+def keep_segments() -> None:
+    """Brings segments up to date with what happened to leads and with the clock."""
+    runner: Runner = current_app.extensions["runner"]
+    for org_id in dict.fromkeys([*work.due(FOLLOWED), *work.due(SWEEP)]):
+        if runner.stopping.is_set():
+            return
+        with _in_scope(runner.app, org_id):
+            following.run_due(org_id)
+
+
 def clean_up() -> None:
     """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long ago."""
     with transaction():
@@ -80,6 +97,8 @@ def clean_up() -> None:
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
+    Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
+    Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(
         "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"

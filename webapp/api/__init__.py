@@ -10,10 +10,10 @@ from flask_smorest import Api
 from webapp.api.auth import auth_api
 from webapp.api.campaigns import campaign_api
 from webapp.api.leads import lead_api
-from webapp.api.segments import segment_api
+from webapp.api.segments import segment_api, why_api
 from webapp.api.templates import email_template_api, template_api
 
-ROOMS = (auth_api, lead_api, segment_api, template_api, email_template_api, campaign_api)
+ROOMS = (auth_api, lead_api, segment_api, why_api, template_api, email_template_api, campaign_api)
 INFO = {
     "title": "Canvass API",
     "description": "Leads, segments, templates and campaigns of one organisation. Send `Authorization: Bearer <token>`; get"

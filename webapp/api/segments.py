@@ -1,5 +1,6 @@
 """Segments."""
 
+from dataclasses import asdict
 from typing import Any
 
 import marshmallow as ma
@@ -10,18 +11,21 @@ from sqlalchemy import select
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.leads import LeadSchema
 from webapp.api.reading import id_field
-from webapp.audience import leads, segments
+from webapp.audience import explaining, leads, membership, segments, syncing
 from webapp.audience.leads import Lead
 from webapp.audience.segments import Segment
 from webapp.platform.errors import Invalid
 
-segment_api = room("segments", "/segments", "Sets of leads found by rules")
+segment_api = room("segments", "/segments", "Sets of leads, found by rules or picked by hand")
+why_api = room("why", "/leads", "Why a lead is in a segment")
 
 
 class RuleSchema(ma.Schema):
     field = ma.fields.String(required=True)
     operator = ma.fields.String(required=True)
-    value = ma.fields.Raw(required=True, metadata={"description": "one value, or a list for in and not_in"})
+    value = ma.fields.Raw(
+        metadata={"description": "what the operator takes: one value, a list, a pair, a span, nothing"}
+    )
 
 
 class SegmentInputSchema(ma.Schema):
@@ -29,10 +33,27 @@ class SegmentInputSchema(ma.Schema):
     description = ma.fields.String(allow_none=True, validate=ma.validate.Length(max=1000))
     slug = ma.fields.String(validate=ma.validate.Length(1, 80))
     is_active = ma.fields.Boolean()
-    is_dynamic = ma.fields.Boolean(validate=ma.validate.Equal(True, error="Static segments cannot be made yet."))
+    is_dynamic = ma.fields.Boolean(metadata={"description": "false: members are given by hand; for good"})
     match_all_rules = ma.fields.Boolean()
     rules = ma.fields.List(ma.fields.Nested(RuleSchema))
     criteria = ma.fields.Dict(metadata={"description": "the rule tree, instead of rules and match_all_rules"})
+    version = ma.fields.Integer(metadata={"description": "the one you read; refused if it was changed since"})
+    segment_type = ma.fields.String(allow_none=True)
+    pain_points = ma.fields.List(ma.fields.String(), allow_none=True)
+    goals = ma.fields.List(ma.fields.String(), allow_none=True)
+    preferred_channels = ma.fields.List(ma.fields.String(), allow_none=True)
+    estimated_market_size = ma.fields.Decimal(allow_none=True)
+    current_reach = ma.fields.Integer(allow_none=True)
+    target_reach = ma.fields.Integer(allow_none=True)
+    priority_score = ma.fields.Integer(allow_none=True)
+
+
+class LeadIdsSchema(ma.Schema):
+    lead_ids = ma.fields.List(id_field(), required=True, validate=ma.validate.Length(1, 10_000))
+
+
+class WhyArgs(ma.Schema):
+    segment_id = id_field(required=True)
 
 
 class SegmentSchema(ma.Schema):
@@ -48,6 +69,15 @@ class SegmentSchema(ma.Schema):
     criteria = ma.fields.Dict()
     estimated_size = ma.fields.Integer()
     last_calculated_at = ma.fields.DateTime(allow_none=True)
+    version = ma.fields.Integer()
+    segment_type = ma.fields.String(allow_none=True)
+    pain_points = ma.fields.List(ma.fields.String(), allow_none=True)
+    goals = ma.fields.List(ma.fields.String(), allow_none=True)
+    preferred_channels = ma.fields.List(ma.fields.String(), allow_none=True)
+    estimated_market_size = ma.fields.Float(allow_none=True)
+    current_reach = ma.fields.Integer(allow_none=True)
+    target_reach = ma.fields.Integer(allow_none=True)
+    priority_score = ma.fields.Integer(allow_none=True)
     created_at = ma.fields.DateTime()
     updated_at = ma.fields.DateTime()
 
@@ -57,11 +87,13 @@ class EvaluationArgs(ma.Schema):
 
 
 def _values(body: dict[str, Any], segment: Segment | None = None) -> dict[str, Any]:
-    values = {k: body[k] for k in ("name", "description", "slug", "is_active") if k in body}
+    values = {k: v for k, v in body.items() if k not in ("criteria", "rules", "match_all_rules", "version")}
     if "criteria" in body:
         if "rules" in body or "match_all_rules" in body:
             raise Invalid({"criteria": "Give either criteria or rules, not both."})
         values["criteria"] = body["criteria"]
+    elif body.get("is_dynamic") is False and not body.get("rules"):
+        pass  # picked by hand: no rules
     elif "rules" in body or "match_all_rules" in body or segment is None:
         match_all = body.get("match_all_rules", segment.match_all_rules if segment else True)
         rules = body.get("rules", segment.criteria["rules"] if segment else [])
@@ -82,7 +114,7 @@ class Segments(MethodView):
     @segment_api.arguments(SegmentInputSchema)
     @segment_api.response(201, envelope(SegmentSchema))
     def post(self, body: dict[str, Any]) -> Any:
-        """Makes a dynamic segment."""
+        """Makes a segment: dynamic by rules, or static with members given by hand."""
         return answer(segments.save(None, _values(body), g.user.id), "Segment created")
 
 
@@ -100,7 +132,8 @@ class OneSegment(MethodView):
     def put(self, body: dict[str, Any], segment_id: int) -> Any:
         """Changes what is given, and nothing else."""
         segment = segments.get(segment_id)
-        return answer(segments.save(segment, _values(body, segment)), "Segment updated")
+        saved = segments.save(segment, _values(body, segment), version=body.get("version"))
+        return answer(saved, "Segment updated")
 
     @needs("segments.edit")
     @segment_api.response(200, envelope(None))
@@ -120,10 +153,8 @@ class Evaluation(MethodView):
         segment = segments.get(segment_id)
         if "lead_id" in args:
             lead = leads.get(args["lead_id"])
-            return answer(
-                {"segment_id": segment.id, "lead_id": lead.id, "matches": segments.holds(segment.tree, lead.id)}
-            )
-        return answer({"segment_id": segment.id, "matching_leads": segments.recount(segment)})
+            return answer({"segment_id": segment.id, "lead_id": lead.id, "matches": segments.holds(segment, lead.id)})
+        return answer({"segment_id": segment.id, "matching_leads": segments.size_now(segment)})
 
 
 @segment_api.route("/<int:segment_id>/leads")
@@ -132,8 +163,38 @@ class SegmentLeads(MethodView):
     @segment_api.arguments(PageArgs, location="query")
     @segment_api.response(200, envelope(LeadSchema, many=True))
     def get(self, args: dict[str, Any], segment_id: int) -> Any:
-        """Lists the leads that match now."""
-        return paged(segments.people(segments.get(segment_id).tree), Lead.id, args, lambda lead: lead)
+        """Lists the leads in a segment now."""
+        return paged(segments.audience(segments.get(segment_id)), Lead.id, args, lambda lead: lead)
+
+    @needs("segments.edit")
+    @segment_api.arguments(LeadIdsSchema)
+    @segment_api.response(200, envelope(None))
+    def post(self, body: dict[str, Any], segment_id: int) -> Any:
+        """Puts leads into a static segment; those in it already stay."""
+        segment = segments.picked_by_hand(segment_id)
+        added = membership.add(segment, body["lead_ids"])
+        return answer({"segment_id": segment.id, "added": added, "size": segment.estimated_size}, "Leads added")
+
+    @needs("segments.edit")
+    @segment_api.arguments(LeadIdsSchema)
+    @segment_api.response(200, envelope(None))
+    def delete(self, body: dict[str, Any], segment_id: int) -> Any:
+        """Takes leads out of a static segment."""
+        segment = segments.picked_by_hand(segment_id)
+        removed = membership.remove(segment, body["lead_ids"])
+        return answer({"segment_id": segment.id, "removed": removed, "size": segment.estimated_size}, "Leads removed")
+
+
+@segment_api.route("/<int:segment_id>/update-memberships")
+class Memberships(MethodView):
+    @needs("segments.edit")
+    @segment_api.response(200, envelope(None))
+    def post(self, segment_id: int) -> Any:
+        """Brings the stored members of a dynamic segment up to date now. Returns how many came and went."""
+        segment = segments.get(segment_id)
+        moved = syncing.sync(segment)
+        data = {"segment_id": segment.id, "added": moved["segment_entered"], "removed": moved["segment_exited"]}
+        return answer(data | {"size": segment.estimated_size}, "Memberships updated")
 
 
 @segment_api.route("/leads/<int:lead_id>")
@@ -143,5 +204,20 @@ class LeadSegments(MethodView):
     def get(self, lead_id: int) -> Any:
         """Lists the active segments a lead is in now."""
         lead = leads.get(lead_id)
-        found = [segment for segment in segments.every() if segments.holds(segment.tree, lead.id)]
+        found = [segment for segment in segments.every() if segments.holds(segment, lead.id)]
         return answer(found, total=len(found), page=1, page_size=len(found))
+
+
+@why_api.route("/<int:lead_id>/why")
+class Why(MethodView):
+    @needs("segments.view")
+    @why_api.arguments(WhyArgs, location="query")
+    @why_api.response(200, envelope(None))
+    def get(self, args: dict[str, Any], lead_id: int) -> Any:
+        """Says why a lead is in a segment or not: each rule true or false, with the value that decided it."""
+        lead, segment = leads.get(lead_id), segments.get(args["segment_id"])
+        why = explaining.explain(segment, lead)
+        return answer({
+            "lead_id": lead.id, "segment_id": segment.id, "matches": why.holds,
+            "member_since": why.since.isoformat() if why.since else None, "rules": asdict(why.tree),
+        })  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Computed, Index, func, insert, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.platform import audit
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
+from webapp.platform import audit, work
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run, value
 
 # type -> (words on screen, icon): every kind of fact the house writes.
 FACTS: dict[str, tuple[str, str]] = {
@@ -20,7 +20,11 @@ FACTS: dict[str, tuple[str, str]] = {
     "lead_restored": ("Restored", "arrow-back-up"),
     "status_changed": ("Status changed", "progress"),
     "consent_changed": ("Consent changed", "hand-stop"),
+    "consent_asked": ("Asked to confirm their consent", "mail-question"),
     "suppressed": ("Address suppressed", "ban"),
+    "suppression_lifted": ("Address reachable again", "circle-check"),
+    "lead_anonymized": ("Anonymised", "user-off"),
+    "lead_exported": ("Everything kept about them handed out", "file-export"),
     "policy_added": ("Policy added", "file-certificate"),
     "policy_renewed": ("Policy renewed", "refresh"),
     "policy_lapsed": ("Policy lapsed", "file-off"),
@@ -38,8 +42,13 @@ FACTS: dict[str, tuple[str, str]] = {
     "email_clicked": ("Clicked in e-mail", "click"),
     "email_unsubscribed": ("Unsubscribed from e-mail", "user-minus"),
     "email_resubscribed": ("Subscribed to e-mail again", "user-check"),
+    "email_replied": ("Replied to e-mail", "mail-forward"),
+    "converted": ("Bought", "coin"),
+    "segment_entered": ("Came into a segment", "filter-plus"),
+    "segment_exited": ("Left a segment", "filter-minus"),
     "custom": ("Event", "bolt"),
 }
+FOLLOWED = "timeline"  # the work of those who follow the timeline
 HOUSEKEEPING = (
     "lead_created", "lead_updated", "lead_imported", "lead_deleted", "lead_restored", "consent_changed",
     "segment_entered", "segment_exited",
@@ -103,10 +112,12 @@ def record_many(facts: Iterable[tuple[int, dict[str, Any]]], type: str, *, at: d
     batch = [{"lead_id": lead_id, "payload": payload, **given} for lead_id, payload in facts]
     if batch:
         db.session.execute(insert(LeadEvent), batch)
+        work.wake(FOLLOWED)
 
 
 def record_select(type: str, select_lead_and_payload: str, **params: Any) -> int:
     """Adds one fact for each row of a SELECT of (lead_id, payload jsonb). Returns how many."""
+    work.wake(FOLLOWED)
     return run(
         f"INSERT INTO lead_events (lead_id, payload, type, actor) SELECT s.lead_id, s.payload, :fact_type, :fact_actor"
         f" FROM ({select_lead_and_payload}) s (lead_id, payload)",
@@ -129,6 +140,27 @@ def after(cursor: Cursor, limit: int = 1000) -> list[Any]:
         id=cursor.id,
         limit=limit,
     )
+
+
+def cursor_of(name: str) -> Cursor | None:
+    """Returns where a follower stands and holds the place for the rest of the transaction; None where another process
+    holds it. A follower that has never been is at the very beginning."""
+    run("INSERT INTO timeline_cursors (name) VALUES (:name) ON CONFLICT DO NOTHING", name=name)
+    held = rows("SELECT tx, fact_id FROM timeline_cursors WHERE name = :name FOR UPDATE SKIP LOCKED", name=name)
+    return Cursor(held[0].tx, held[0].fact_id) if held else None
+
+
+def move_cursor(name: str, cursor: Cursor) -> None:
+    """Notes how far a follower has read."""
+    run(
+        "UPDATE timeline_cursors SET tx = :tx, fact_id = :id, updated_at = now() WHERE name = :name",
+        name=name, tx=cursor.tx, id=cursor.id,
+    )  # fmt: skip
+
+
+def horizon() -> Cursor:
+    """Returns the place behind every fact that has its final place in the order."""
+    return Cursor(value("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint") - 1, 2**62)
 
 
 def of_lead(

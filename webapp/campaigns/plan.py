@@ -20,7 +20,7 @@ from webapp.platform.organizations import current as current_organization
 def _judged(campaign: Campaign, channel: str, *columns: Any) -> Select:
     """Returns the SELECT of the audience with `skip_reason` first: NULL for those who will be reached."""
     reason = literal_column(verdict(channel, "leads")).label("skip_reason")
-    chosen = segments.people(segments.get(campaign.segment_id).tree, reason, *columns)
+    chosen = segments.audience(segments.get(campaign.segment_id), reason, *columns)
     joined: Any = Lead.__table__
     for table, condition in verdict_joins(channel, "leads"):
         joined = joined.outerjoin(db.metadata.tables[table], text(condition))

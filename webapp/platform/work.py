@@ -3,12 +3,13 @@ organisations cost one index look-up a second."""
 
 from collections.abc import Callable
 from datetime import datetime
+from threading import Lock
 
-from sqlalchemy import Index, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Index, Text, event
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.platform import tenancy
-from webapp.platform.db import Base, Tenant, of_organization, rows, run, transaction
+from webapp.platform.db import Base, Tenant, db, of_organization, rows, run, transaction
 
 
 class WorkDue(Tenant, Base):
@@ -27,6 +28,45 @@ def announce(kind: str, at: datetime | None = None) -> None:
         kind=kind,
         at=at,
     )
+
+
+# What transactions of this process that have committed have woken since `tell`: (organisation, kind).
+_woken: set[tuple[int, str]] = set()
+_guard = Lock()
+
+
+def wake(kind: str) -> None:
+    """Says that there is work of a kind once the transaction commits, without a row of it being locked until then.
+
+    The announcement follows within a second (`tell`). A process that dies in between takes it along: whoever relies
+    on this looks by the clock too.
+    """
+    org_id = tenancy.current_org()
+    if org_id is not None:
+        db.session().info.setdefault("woken", set()).add((org_id, kind))
+
+
+@event.listens_for(Session, "after_commit")
+def _keep_woken(session: Session) -> None:
+    if woken := session.info.pop("woken", None):
+        with _guard:
+            _woken.update(woken)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_woken(session: Session) -> None:
+    session.info.pop("woken", None)
+
+
+def tell() -> int:
+    """Announces what this process's transactions have woken. Returns how many announcements it made."""
+    with _guard:
+        woken = list(_woken)
+        _woken.clear()
+    for org_id, kind in woken:
+        with transaction(org_id):
+            announce(kind)
+    return len(woken)
 
 
 def due(kind: str) -> list[int]:

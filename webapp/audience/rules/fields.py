@@ -1,103 +1,66 @@
-"""The fields a rule may name: one line each. What is not here cannot be asked."""
+"""The fields a rule may name: one line each. What is not here, no attribute and no kind of fact, cannot be asked."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+import re
 
-from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
-from webapp.audience.leads import Lead
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
+from webapp.audience.rules.calendar import BirthdayField, InactiveField
+from webapp.audience.rules.deeds import USUAL, deed
+from webapp.audience.rules.field import AttributeField, ColumnField, Field
+from webapp.audience.rules.holdings import PolicyCountField, PolicyField
+from webapp.audience.rules.operators import CHOICE, DATE, DAY, NUMBER, REF, TAGS
+from webapp.audience.rules.standing import ConsentField, SegmentField
 
-
-# A value that cannot be what the field holds; its text is shown at the rule.
-class BadValue(ValueError): ...
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a field holds. parse: turns a value from JSON (often a string) into what the column compares with."""
-
-    name: str
-    parse: Callable[[Any], Any]
-    input: str
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a rule. column: what it reads; choices: the words it may hold, if they are fixed."""
-
-    name: str
-    label: str
-    kind: Kind
-    column: Any
-    choices: tuple[str, ...] = ()
-
-    def parse(self, value: Any) -> Any:
-        """Returns the value as the column compares it. Raises BadValue in words for the person who typed it."""
-        parsed = self.kind.parse(value)
-        if self.choices and parsed not in self.choices:
-            raise BadValue(f"{self.label} is one of {', '.join(self.choices)}.")
-        return parsed
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise BadValue("Give a text.")
-    cleaned = str(value).replace("\0", "").encode("utf-8", "ignore").decode().strip()
-    if not cleaned:
-        raise BadValue("Give a value.")
-    if len(cleaned) > 500:
-        raise BadValue("Use at most 500 characters.")
-    return cleaned
-
-
-def _word(value: Any) -> str:
-    return _text(value).lower()
-
-
-def _number(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadValue("Give a number.")
-    try:
-        number = Decimal(str(value).strip().replace(",", ""))
-    except (InvalidOperation, ValueError):
-        raise BadValue("Give a number, like 1000 or 99.50.") from None
-    if not number.is_finite() or abs(number) >= Decimal("1e15"):
-        raise BadValue("This number is too large.")
-    if number.as_tuple().exponent < -10:
-        raise BadValue("Use at most 10 decimals.")
-    return number
-
-
-def _moment(value: Any) -> date:
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-            return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
-        except (ValueError, OverflowError):
-            pass
-    raise BadValue("Give a date, like 2026-01-31.")
-
-
-TEXT = Kind("text", _text, "text")
-CHOICE = Kind("choice", _word, "select")
-NUMBER = Kind("number", _number, "number")
-DATE = Kind("date", _moment, "date")
-TAGS = Kind("tags", _word, "text")
+WHO, WHERE, SALE, WHEN, CONSENT, POLICIES = "The lead", "Where", "Sales", "Dates", "Consent", "Policies and segments"
 
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("status", "Status", CHOICE, Lead.status, STATUSES),
-        Field("priority", "Priority", CHOICE, Lead.priority, PRIORITIES),
-        Field("source", "Source", TEXT, Lead.source),
-        Field("insurance_type", "Insurance type", CHOICE, Lead.insurance_type, INSURANCE_TYPES),
-        Field("state", "State", TEXT, Lead.state),
-        Field("city", "City", TEXT, Lead.city),
-        Field("value_estimate", "Estimated value", NUMBER, Lead.value_estimate),
-        Field("created_at", "Created", DATE, Lead.created_at),
-        Field("updated_at", "Last changed", DATE, Lead.updated_at),
-        Field("tags", "Tags", TAGS, Lead.tags),
+        ColumnField("status", "Status", SALE, CHOICE, STATUSES),
+        ColumnField("priority", "Priority", SALE, CHOICE, PRIORITIES),
+        ColumnField("source", "Source", SALE),
+        ColumnField("insurance_type", "Insurance type", SALE, CHOICE, INSURANCE_TYPES),
+        ColumnField("value_estimate", "Estimated value", SALE, NUMBER),
+        ColumnField("score", "Lead score", SALE, NUMBER),
+        ColumnField("engagement_score", "Engagement score", SALE, NUMBER),
+        ColumnField("customer_tier", "Tier", SALE, CHOICE, TIERS),
+        ColumnField("owner_id", "Owner", SALE, REF, refers="owners"),
+        ColumnField("tags", "Tags", WHO, TAGS),
+        ColumnField("persona_type", "Persona", WHO),
+        ColumnField("first_name", "First name", WHO),
+        ColumnField("last_name", "Last name", WHO),
+        ColumnField("email", "E-mail", WHO),
+        ColumnField("phone", "Phone", WHO),
+        ColumnField("external_id", "Number in your system", WHO),
+        ColumnField("language", "Language", WHO),
+        ColumnField("state", "State", WHERE),
+        ColumnField("city", "City", WHERE),
+        ColumnField("country", "Country", WHERE),
+        ColumnField("region", "Region", WHERE),
+        ColumnField("district", "District", WHERE),
+        ColumnField("timezone", "Time zone", WHERE),
+        ColumnField("created_at", "Created", WHEN, DATE),
+        ColumnField("updated_at", "Last changed", WHEN, DATE),
+        ColumnField("last_activity_at", "Last active", WHEN, DATE),
+        InactiveField("inactive", "Inactive", WHEN),
+        ColumnField("date_of_birth", "Date of birth", WHEN, DAY),
+        BirthdayField("birthday", "Birthday", WHEN),
+        ConsentField("consent.email", "E-mail consent", CONSENT),
+        ConsentField("consent.sms", "SMS consent", CONSENT),
+        ConsentField("consent.whatsapp", "WhatsApp consent", CONSENT),
+        PolicyField("policies", "Policy", POLICIES),
+        PolicyCountField("policy_count", "Number of policies", POLICIES),
+        SegmentField("segment", "Segment", POLICIES),
+        *(deed(name) for name in USUAL),
     )
 }
+FACT_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+
+
+def field_named(name: str) -> Field | None:
+    """Returns the field of a name: one of FIELDS, "attributes.<key>" or "event.<kind of fact>"; None for any other."""
+    if name in FIELDS:
+        return FIELDS[name]
+    sort, _, rest = name.partition(".")
+    if sort == "attributes" and rest.strip() and len(rest) <= 100 and "\0" not in rest:
+        return AttributeField(name, rest.replace("_", " ").strip().capitalize(), "Attributes")
+    return deed(rest) if sort == "event" and FACT_NAME.fullmatch(rest) else None

@@ -1,16 +1,20 @@
 """The rule tree: parsed from JSON, checked rule by rule, compiled to one condition of bound parameters.
 
 JSON: {"match": "all" | "any" | "none", "rules": [rule or group, ...]}, where a rule is
-{"field": name, "operator": name, "value": one value or a list}. A group without rules matches every lead.
+{"field": name, "operator": name, "value": what the operator takes}. A group without rules matches every lead.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, true
 
-from webapp.audience.rules.fields import FIELDS, BadValue, Field
-from webapp.audience.rules.operators import LIST_LIMIT, OPERATORS, Operator
+from webapp.audience.rules.asking import Asking
+from webapp.audience.rules.field import Field, Names
+from webapp.audience.rules.fields import field_named
+from webapp.audience.rules.operators import OPERATORS, Operator
+from webapp.audience.rules.values import BadValue, plain
 from webapp.platform.errors import Invalid
 
 MATCHES = ("all", "any", "none")
@@ -20,23 +24,28 @@ RULE_LIMIT = 100
 
 @dataclass(frozen=True)
 class Rule:
-    """One checked rule. value: parsed; for an operator over many, a list."""
+    """One checked rule. value: parsed, as its field compares it."""
 
     field: Field
     operator: Operator
     value: Any
 
-    def compile(self) -> ColumnElement[bool]:
-        return self.operator.compile(self.field, self.value)
+    def compile(self, asking: Asking) -> ColumnElement[bool]:
+        """Returns the SQL condition. It may be NULL where a lead's value is missing."""
+        return self.field.compile(self.operator, self.value, asking)
 
     def to_json(self) -> dict[str, Any]:
-        value = [_plain(v) for v in self.value] if self.operator.many else _plain(self.value)
-        return {"field": self.field.name, "operator": self.operator.name, "value": value}
+        said = {"field": self.field.name, "operator": self.operator.name}
+        return said if self.operator.shape == "none" else said | {"value": plain(self.value)}
 
-    def words(self) -> str:
-        values = self.value if self.operator.many else [self.value]
-        shown = " or ".join(str(v) for v in values[:5]) + (f" or {len(values) - 5} more" if len(values) > 5 else "")
-        return f"{self.field.label.lower()} {self.operator.label(self.field.kind)} {shown}"
+    def words(self, names: Names) -> str:
+        """Returns the rule in words. names: what ids are called, by what they are ids of."""
+        return self.field.words(self.operator, self.value, names)
+
+    @property
+    def is_clocked(self) -> bool:
+        """True if its answer changes as time goes by."""
+        return self.field.is_clocked(self.operator, self.value)
 
 
 @dataclass(frozen=True)
@@ -46,11 +55,11 @@ class Group:
     match: str
     rules: tuple["Rule | Group", ...]
 
-    def compile(self) -> ColumnElement[bool]:
+    def compile(self, asking: Asking) -> ColumnElement[bool]:
         """Returns the SQL condition. It may be NULL where a lead's value is missing: put it in WHERE only."""
         if not self.rules:
             return true()
-        parts = [rule.compile() for rule in self.rules]
+        parts = [rule.compile(asking) for rule in self.rules]
         if self.match == "all":
             return and_(*parts)
         return or_(*parts) if self.match == "any" else not_(func.coalesce(or_(*parts), False))
@@ -58,28 +67,48 @@ class Group:
     def to_json(self) -> dict[str, Any]:
         return {"match": self.match, "rules": [rule.to_json() for rule in self.rules]}
 
-    def words(self) -> str:
+    def words(self, names: Names | None = None) -> str:
+        """Returns the group in words. names: what ids are called, by what they are ids of."""
         if not self.rules:
             return "every lead"
-        joined = {"all": " and ", "any": " or ", "none": " or "}[self.match].join(
-            f"({rule.words()})" if isinstance(rule, Group) else rule.words() for rule in self.rules
+        joined = {"all": ", ", "any": " or ", "none": " or "}[self.match].join(
+            f"({rule.words(names)})" if isinstance(rule, Group) else rule.words(names or {}) for rule in self.rules
         )
         return f"none of: {joined}" if self.match == "none" else joined
 
-    def fields(self) -> set[str]:
-        """Returns the names of the fields the tree reads."""
-        return set().union(*({r.field.name} if isinstance(r, Rule) else r.fields() for r in self.rules), set())
+    def leaves(self) -> Iterator[Rule]:
+        """Yields the rules of the tree, groups opened."""
+        for rule in self.rules:
+            if isinstance(rule, Group):
+                yield from rule.leaves()
+            else:
+                yield rule
 
+    def reads(self) -> frozenset[str]:
+        """Returns what the tree reads of a lead (see `Field.reads`)."""
+        return frozenset().union(*(rule.field.reads(rule.value) for rule in self.leaves()))
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str) else str(value)
+    @property
+    def is_clocked(self) -> bool:
+        """True if its answer changes as time goes by."""
+        return any(rule.is_clocked for rule in self.leaves())
+
+    def refers_to(self, what: str) -> set[int]:
+        """Returns the ids it names of segments, owners or campaigns."""
+        found: set[int] = set()
+        for rule in self.leaves():
+            if rule.field.refers == what and rule.value is not None:
+                found.update(rule.value if isinstance(rule.value, list) else [rule.value])
+            if what == "campaigns" and isinstance(rule.value, dict) and "campaign_id" in rule.value:
+                found.add(rule.value["campaign_id"])
+        return found
 
 
 def parse(tree: Any) -> Group:
     """Returns the checked tree. Raises Invalid whose keys are the places: "rules.0", "rules.1.rules.2"."""
     errors: dict[str, str] = {}
     group = _group(tree, "", 1, errors)
-    if len(_flat(group)) > RULE_LIMIT:
+    if sum(1 for _ in group.leaves()) > RULE_LIMIT:
         errors["rules"] = f"Use at most {RULE_LIMIT} rules."
     if errors:
         raise Invalid(errors, "Some rules need another look.")
@@ -89,10 +118,6 @@ def parse(tree: Any) -> Group:
 def parse_flat(rules: Any, match_all: bool) -> Group:
     """Returns the checked tree of a flat list of rules. Raises Invalid like `parse`."""
     return parse({"match": "all" if match_all else "any", "rules": rules})
-
-
-def _flat(group: Group) -> list[Rule]:
-    return [leaf for rule in group.rules for leaf in (_flat(rule) if isinstance(rule, Group) else [rule])]
 
 
 def _group(tree: Any, place: str, depth: int, errors: dict[str, str]) -> Group:
@@ -118,19 +143,12 @@ def _group(tree: Any, place: str, depth: int, errors: dict[str, str]) -> Group:
 def _rule(item: Any) -> Rule:
     if not isinstance(item, dict) or set(item) - {"field", "operator", "value"}:
         raise BadValue("A rule has a field, an operator and a value.")
-    field, operator = FIELDS.get(str(item.get("field"))), OPERATORS.get(str(item.get("operator")))
+    field, name = field_named(str(item.get("field"))), str(item.get("operator"))
     if field is None:
         raise BadValue(f"There is no field called {str(item.get('field'))[:60]!r}.")
+    operator = next((o for o in field.operators() if o.name == name), None)
+    if operator is None and name in OPERATORS:
+        raise BadValue(f"{field.label} cannot be compared with “{OPERATORS[name].label(field.kind)}”.")
     if operator is None:
-        raise BadValue(f"There is no operator called {str(item.get('operator'))[:60]!r}.")
-    if field.kind not in operator.kinds:
-        raise BadValue(f"{field.label} cannot be compared with “{operator.label(field.kind)}”.")
-    value = item.get("value")
-    if not operator.many:
-        return Rule(field, operator, field.parse(value))
-    values = [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values:
-        raise BadValue("Give at least one value.")
-    if len(values) > LIST_LIMIT:
-        raise BadValue(f"Give at most {LIST_LIMIT:,} values.")
-    return Rule(field, operator, list(dict.fromkeys(field.parse(part) for part in values)))
+        raise BadValue(f"There is no operator called {name[:60]!r} for {field.label.lower()}.")
+    return Rule(field, operator, field.parse(operator, item.get("value")))

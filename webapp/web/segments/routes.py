@@ -6,7 +6,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from webapp.audience import segments
+from webapp.audience import estimating, segments
 from webapp.audience.rules.fields import FIELDS
 from webapp.audience.rules.tree import parse
 from webapp.audience.segments import Segment
@@ -128,7 +128,7 @@ def _live(tree: dict[str, Any]) -> dict[str, Any]:
         return {"problems": places or [(1, problem.message)]}
     return {
         "count": segments.count(group),
-        "sample": segments.sample(group, SAMPLE),
+        "sample": estimating.sample(group),
         "in_words": filters.words(group.words()),
     }
 
