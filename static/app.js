@@ -109,6 +109,36 @@
     $("[data-bulk-count]", bar).textContent = `${n} selected`;
   });
 
+  // A value edited in place: saved by Enter or by leaving it, given up by Esc. F2 opens it as a click does.
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("[data-in-place]");
+    if (form) form.dataset.saving = "yes";
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-in-place] select")) event.target.form.requestSubmit();
+  });
+  document.addEventListener("focusout", (event) => {
+    const form = event.target.closest("[data-in-place]");
+    if (!form || form.dataset.saving || form.contains(event.relatedTarget) || !document.hasFocus()) return;
+    if (untouched(form)) return giveUp(form, false);
+    form.requestSubmit();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "F2" && event.target.matches("[data-edit]")) event.target.click();
+    const form = event.target.closest("[data-in-place]");
+    if (form && event.key === "Escape") { event.preventDefault(); giveUp(form, true); }
+    if (form && (event.key === "Enter" || event.key === "Escape")) back = form.parentElement.id;
+  });
+  const untouched = (form) => [...form.elements].every((box) => (box.type === "hidden" || box.tagName === "BUTTON") ? true
+    : box.tagName === "SELECT" ? [...box.options].every((option) => option.selected === option.defaultSelected || !box.querySelector("[selected]"))
+    : box.value === box.defaultValue && !box.classList.contains("is-invalid"));
+  let back = "";  // the value the keyboard goes back to
+  function giveUp(form, byKey) {
+    form.dataset.saving = "yes";
+    htmx.ajax("GET", form.dataset.back, { target: "#" + form.parentElement.id, swap: "outerHTML" });
+    if (!byKey) back = "";
+  }
+
   // A token chip goes where the cursor last was.
   let lastText = null;
   document.addEventListener("focusin", (event) => { if (event.target.matches("[data-takes-tokens]")) lastText = event.target; });
@@ -178,6 +208,9 @@
   }
   document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
   document.addEventListener("htmx:afterSwap", (event) => {
+    const value = back && $("#" + back + "-value");
+    if (value) { value.focus(); back = ""; }
+    $("[data-in-place] input.form-control")?.select();
     if (event.detail.target.id === "slide-over") {
       event.detail.target.hidden = false;
       $("input:not([type=hidden]), button, a", event.detail.target)?.focus();

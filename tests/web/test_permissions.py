@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
+from webapp.audience import leads, merges
 from webapp.messaging import senders
 from webapp.platform.db import one, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
@@ -16,7 +17,8 @@ from webapp.tables import HOUSE_TABLES, metadata
 
 OPEN_TO_ALL = {
     "static", "account.sign_in", "account.sign_in_link", "account.welcome", "public.pixel", "public.click",
-    "public.unsubscribe", "public.unsubscribe_post", "public.view", "public.healthz", "public.readyz", "openapi_document",
+    "public.unsubscribe", "public.unsubscribe_post", "public.confirm", "public.confirm_post", "public.preferences",
+    "public.preferences_post", "public.view", "public.healthz", "public.readyz", "openapi_document",
 }  # fmt: skip
 EVERYONE_SIGNED_IN = {
     "home.page", "account.page", "account.sign_out", "account.sign_out_everywhere", "account.theme", "openapi_page",
@@ -61,10 +63,19 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
     with transaction(org):
         smtp = senders.save_smtp(None, SMTP)
         send = value(SEND, lead=world.lead_id, address=address)
+        merging = twice(world.lead_id)
         return world.ids() | {
+            "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
             "token": signer().pack("unsubscribe", org, send),
         }  # fmt: skip
+
+
+def twice(lead_id: int) -> dict[str, int]:
+    """Returns the ids of a lead like another, of a change of theirs, and of a merge that stands."""
+    other, gone = (leads.create({"first_name": "Ada", "last_name": name}).id for name in ("Again", "Gone"))
+    leads.update(leads.get(lead_id), {"city": "Austin"})
+    return {"other_id": other, "merge_id": merges.merge(lead_id, gone).id, "fact_id": leads.latest_change(lead_id)}
 
 
 @pytest.fixture
@@ -172,7 +183,7 @@ def test_a_form_without_its_token_is_refused(app, visit, here, cast):
     admin = visit("admin")
     before = snapshot(cast.org)
     for method, endpoint, rule in routes(app):
-        if method == "POST" and endpoint != "public.unsubscribe_post":
+        if method == "POST" and not endpoint.startswith("public."):
             for headers in ({}, {"X-CSRFToken": "forged"}):
                 answer = admin.open(filled(rule, here), method="POST", headers=headers)
                 assert answer.status_code == 400, endpoint

@@ -21,8 +21,8 @@ CENT = Decimal("0.01")
 ATTRIBUTES_LIMIT = 20_000  # characters of JSON: they are read with every message to the lead
 EDITABLE = (
     "external_id", "first_name", "last_name", "email", "phone", "status", "priority", "source", "insurance_type",
-    "state", "city", "country", "timezone", "language", "value_estimate", "customer_tier", "date_of_birth", "tags",
-    "attributes", "owner_id",
+    "state", "city", "country", "region", "district", "timezone", "language", "value_estimate", "customer_tier",
+    "date_of_birth", "tags", "attributes", "owner_id",
 )  # fmt: skip
 CHOICES = {
     "status": STATUSES, "priority": PRIORITIES, "insurance_type": INSURANCE_TYPES, "customer_tier": TIERS,

@@ -11,10 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience import timeline
-from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, clean
+from webapp.audience.lead_values import EDITABLE, INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS, clean
 from webapp.platform import audit
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, one, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import current as current_organization
 
@@ -120,9 +120,10 @@ def _flush(lead: Lead, values: dict[str, Any]) -> None:
         raise
 
 
-def get(lead_id: int) -> Lead:
-    """Returns a lead of the organisation in scope. Raises NotFound."""
-    lead = db.session.scalar(select(Lead).where(Lead.id == lead_id, ALIVE))
+def get(lead_id: int, *, lock: bool = False) -> Lead:
+    """Returns a lead of the organisation in scope. lock: until the transaction ends. Raises NotFound."""
+    wanted = select(Lead).where(Lead.id == lead_id, ALIVE).execution_options(populate_existing=lock)
+    lead = db.session.scalar(wanted.with_for_update() if lock else wanted)
     if lead is None:
         raise NotFound("That lead does not exist any more.")
     return lead
@@ -130,14 +131,16 @@ def get(lead_id: int) -> Lead:
 
 def update(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
     """Changes some fields. Returns what changed as field -> [before, after], as kept on the timeline. Raises Invalid."""
-    cleaned = clean(values)
-    changed = {
-        field: [getattr(lead, field), value] for field, value in cleaned.items() if getattr(lead, field) != value
-    }
+    return put(lead, clean(values))
+
+
+def put(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
+    """As `update`, for values that were a lead's already and are not looked at again."""
+    changed = {field: [getattr(lead, field), value] for field, value in values.items() if getattr(lead, field) != value}
     if not changed:
         return {}
     _flush(lead, {field: value for field, (_, value) in changed.items()})
-    shown = {field: [_plain(before), _plain(value)] for field, (before, value) in changed.items()}
+    shown = {field: [plain(before), plain(value)] for field, (before, value) in changed.items()}
     if "status" in shown:
         before, value = shown["status"]
         timeline.record(lead.id, "status_changed", {"from": before, "to": value})
@@ -147,8 +150,42 @@ def update(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Returns a field's value as it stands in a fact."""
     return value if isinstance(value, (str, int, list, dict, type(None))) else str(value)
+
+
+def from_plain(field: str, value: Any) -> Any:
+    """Returns the value of a field that stands in a fact."""
+    kinds = {"value_estimate": Decimal, "date_of_birth": date.fromisoformat, "last_activity_at": datetime.fromisoformat}
+    return kinds[field](value) if field in kinds and value is not None else value
+
+
+def latest_change(lead_id: int) -> int | None:
+    """Returns the id of the last fact this very transaction wrote about a change of the lead, or None."""
+    return value(
+        "SELECT max(id) FROM lead_events WHERE tx = pg_current_xact_id()::text::bigint AND lead_id = :lead"
+        " AND type IN ('lead_updated', 'status_changed')",
+        lead=lead_id,
+    )
+
+
+def undo_change(lead: Lead, fact_id: int) -> dict[str, Any]:
+    """Takes one change of the timeline back. Returns what changed, as `update`. Raises NotFound where the lead has no
+    such fact, Refused where every value has been changed again since."""
+    fact = one("SELECT type, payload FROM lead_events WHERE id = :id AND lead_id = :lead", id=fact_id, lead=lead.id)
+    if fact is None or fact.type not in ("lead_updated", "status_changed"):
+        raise NotFound()
+    moved = {"status": [fact.payload.get("from"), fact.payload.get("to")]}
+    pairs = fact.payload.get("changes", {}) if fact.type == "lead_updated" else moved
+    still = {
+        field: from_plain(field, before)
+        for field, (before, after) in pairs.items()
+        if field in EDITABLE and plain(getattr(lead, field)) == after
+    }
+    if not still:
+        raise Refused("This has been changed again since, so it is left as it is.")
+    return put(lead, still)
 
 
 def remove(lead_ids: list[int]) -> int:
@@ -164,14 +201,22 @@ def remove(lead_ids: list[int]) -> int:
 
 def restore(lead_ids: list[int]) -> int:
     """Undoes a deletion. Raises Refused where another lead has taken the address since."""
-    found = db.session.scalars(select(Lead).where(Lead.id.in_(lead_ids), Lead.deleted_at.is_not(None))).all()
+    # One that was merged into another comes back by taking the merge back.
+    alone = text("NOT EXISTS (SELECT FROM lead_merges m WHERE m.merged_id = leads.id AND m.undone_at IS NULL)")
+    gone = select(Lead).where(Lead.id.in_(lead_ids), Lead.deleted_at.is_not(None), alone)
+    found = db.session.scalars(gone).all()
     for lead in found:
-        try:
-            _flush(lead, {"deleted_at": None})
-        except Invalid:
-            raise Refused("Another lead uses the same address now, so this one cannot be restored.") from None
+        revive(lead)
     timeline.record_many([(lead.id, {}) for lead in found], "lead_restored")
     return len(found)
+
+
+def revive(lead: Lead) -> None:
+    """Lets a deleted lead be there again. Raises Refused where another lead has taken the address since."""
+    try:
+        _flush(lead, {"deleted_at": None})
+    except Invalid:
+        raise Refused("Another lead uses the same address now, so this one cannot be restored.") from None
 
 
 def purge() -> int:

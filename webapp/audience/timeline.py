@@ -18,6 +18,8 @@ FACTS: dict[str, tuple[str, str]] = {
     "lead_imported": ("Imported", "file-import"),
     "lead_deleted": ("Deleted", "trash"),
     "lead_restored": ("Restored", "arrow-back-up"),
+    "lead_merged": ("Merged", "arrows-join-2"),
+    "lead_unmerged": ("Merge taken back", "arrows-split-2"),
     "status_changed": ("Status changed", "progress"),
     "consent_changed": ("Consent changed", "hand-stop"),
     "consent_asked": ("Asked to confirm their consent", "mail-question"),

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.audience import segments
+from webapp.audience import merges, segments
 from webapp.audience.leads import one_of
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
@@ -107,6 +107,9 @@ class CampaignRecipient(Tenant, Base):
         Index(None, "org_id", "campaign_id", "lead_id", unique=True),
         Index(None, "org_id", "lead_id"),
     )
+
+
+merges.follows("campaign_recipients")
 
 
 def get(campaign_id: int, *, lock: bool = False) -> Campaign:
@@ -275,3 +278,9 @@ def remove(campaign_id: int) -> None:
     audit.record("campaign.deleted", "campaign", campaign.id, before={"name": campaign.name, "status": campaign.status})
     db.session.delete(campaign)
     db.session.flush()
+
+
+def to_segment(segment_id: int) -> list[Campaign]:
+    """Returns the campaigns sent, or to be sent, to a segment, the newest first."""
+    wanted = select(Campaign).where(Campaign.segment_id == segment_id).order_by(Campaign.created_at.desc())
+    return list(db.session.scalars(wanted.limit(50)))

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.audience import merges
 from webapp.audience.leads import one_of
 from webapp.platform.db import Base, Changing, Tenant, child_of, of_organization
 
@@ -14,7 +15,7 @@ STATUSES = (
     "pending", "sending", "sent", "delivered", "opened", "clicked", "replied", "converted", "bounced", "failed",
     "skipped", "unknown",
 )  # fmt: skip
-KINDS = ("campaign", "drip", "automation", "test", "followup")
+KINDS = ("campaign", "drip", "automation", "test", "followup", "confirmation")
 # Engagement only moves a send forward along this line; a late event adds its time and leaves the status.
 LADDER = ("sent", "delivered", "opened", "clicked", "replied", "converted")
 
@@ -79,6 +80,9 @@ class Send(Tenant, Changing, Base):
         Index(None, "org_id", "campaign_id", "id"),
         Index(None, "org_id", "lead_id", "id"),
     )
+
+
+merges.follows("sends")
 
 
 def reached(status: str) -> str:

@@ -1,27 +1,21 @@
-"""Leads: the list, one lead with everything known about them, and its changes."""
+"""Leads: the list, the form of one, and what is done with its button."""
 
-from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from webapp.audience import consents, leads, policies, segments, timeline
+from webapp.audience import consents, leads
 from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
 from webapp.audience.leads import ALIVE, Lead
-from webapp.campaigns import campaigns
-from webapp.platform.clock import now
-from webapp.platform.db import db
 from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
 from webapp.web import filters
 from webapp.web.leads.forms import LeadForm
+from webapp.web.leads.room import lead_pages
 from webapp.web.shell import go, needs, render, row_id, say, show_errors
 from webapp.web.table import Column, Filter, Table
-
-lead_pages = Blueprint("leads", __name__, url_prefix="/leads")
-TIMELINE_PAGE = 30
 
 
 def _filter(name: str, label: str, values: tuple[str, ...]) -> Filter:
@@ -79,54 +73,6 @@ def new() -> Any:
         except Invalid as problem:
             show_errors(form, problem)
     return render("leads/form.html", status=422 if request.method == "POST" else 200, form=form, lead=None)
-
-
-@lead_pages.get("/<int:lead_id>")
-@needs("leads.view")
-def detail(lead_id: int) -> Any:
-    lead = leads.get(lead_id)
-    facts, following = _facts(lead_id)
-    return render(
-        "leads/detail.html",
-        lead=lead,
-        facts=facts,
-        following=following,
-        names=_campaign_names(facts),
-        policies=policies.of_lead(lead_id),
-        consents=consents.of_lead(lead_id),
-        channels=consents.CHANNELS,
-        suppressed={"email": bool(lead.email) and consents.is_suppressed("email", lead.email)},
-        segments=[s for s in segments.every() if segments.holds(s.tree, lead_id)],
-        local=filters.clock.local(now(), lead.timezone) if lead.timezone else None,
-    )
-
-
-def _facts(lead_id: int, before: tuple[datetime, int] | None = None) -> tuple[list[Any], str | None]:
-    found = timeline.of_lead(lead_id, before=before, limit=TIMELINE_PAGE + 1)
-    shown = found[:TIMELINE_PAGE]
-    more = f"{shown[-1].occurred_at.isoformat()}~{shown[-1].id}" if len(found) > TIMELINE_PAGE else None
-    return shown, more
-
-
-def _campaign_names(facts: list[Any]) -> dict[int, str]:
-    ids = {fact.payload.get("campaign_id") for fact in facts} - {None}
-    wanted = select(campaigns.Campaign.id, campaigns.Campaign.name).where(campaigns.Campaign.id.in_(ids))
-    return dict(db.session.execute(wanted).all()) if ids else {}
-
-
-@lead_pages.get("/<int:lead_id>/timeline")
-@needs("leads.view")
-def timeline_rest(lead_id: int) -> Any:
-    leads.get(lead_id)
-    try:
-        at, _, fact_id = request.args.get("before", "").partition("~")
-        before = (datetime.fromisoformat(at), int(fact_id))
-    except ValueError:
-        return redirect(url_for("leads.detail", lead_id=lead_id))
-    facts, following = _facts(lead_id, before)
-    return render_template(
-        "leads/_facts.html", lead_id=lead_id, facts=facts, following=following, names=_campaign_names(facts)
-    )
 
 
 @lead_pages.route("/<int:lead_id>/edit", methods=["GET", "POST"])
