@@ -12,7 +12,7 @@ from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
-from webapp.messaging import mailbox
+from webapp.messaging import confirmations, mailbox
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
 from webapp.platform.jobs import Job, Runner
@@ -58,6 +58,14 @@ def _in_scope(app: Flask, org_id: int) -> Iterator[None]:
         yield
 
 
+def ask_for_consent() -> None:
+    """Sends the requests to confirm a consent that are due."""
+    runner: Runner = current_app.extensions["runner"]
+    for org_id in work.due(confirmations.WORK):
+        with _in_scope(runner.app, org_id):
+            confirmations.send_due(runner.node, runner.stopping)
+
+
 def import_files() -> None:
     """Works off the waiting imports, one after the other."""
     runner: Runner = current_app.extensions["runner"]
@@ -83,11 +91,13 @@ def keep_segments() -> None:
 
 
 def clean_up() -> None:
-    """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long ago."""
+    """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long
+    ago. Gives every organisation its own confirmation message, to be worded before it is first sent."""
     with transaction():
         organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
     for org_id in organizations:
         with transaction(org_id):
+            confirmations.template()
             idempotency.prune()
             mailbox.prune()
             leads.purge()
@@ -96,6 +106,7 @@ def clean_up() -> None:
 
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
+    Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),

@@ -522,7 +522,21 @@ def upgrade():
         ),
     )
     op.add_column("segments", sa.Column("version", sa.BigInteger(), server_default="1", nullable=False))
+    op.add_column("segments", sa.Column("updated_by", sa.BigInteger(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_segments_org_id_updated_by"), "segments", "users", ["org_id", "updated_by"], ["org_id", "id"],
+        ondelete="SET NULL (updated_by)",
+    )  # fmt: skip
     op.add_column("suppressions", sa.Column("note", sa.Text(), nullable=True))
+    # As leads.email_key and phone are: look-ups and prefixes then use the index.
+    op.alter_column("suppressions", "address", type_=sa.Text(collation="C"), existing_nullable=False)
+    op.create_index(
+        op.f("ix_suppressions_org_id_address_id"), "suppressions", ["org_id", "address", "id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_suppressions_org_id_created_at_id"), "suppressions", ["org_id", "created_at", "id"], unique=False
+    )
+    _kinds_of_sends("'campaign', 'drip', 'automation', 'test', 'followup', 'confirmation'")
     for table in TABLES:
         grant(table)
         secure(table)
@@ -534,6 +548,11 @@ def upgrade():
         " INSERT INTO work_due (org_id, kind, due_at) VALUES (org, 'segments', now()) ON CONFLICT DO NOTHING;"
         " END LOOP; PERFORM set_config('app.org_id', '', true); END $$"
     )
+
+
+def _kinds_of_sends(kinds):
+    op.drop_constraint(op.f("ck_sends_kind"), "sends", type_="check")
+    op.create_check_constraint(op.f("ck_sends_kind"), "sends", f"kind IN ({kinds})")
 
 
 def _let_refresh(tables):
@@ -548,7 +567,13 @@ def _let_refresh(tables):
 
 def downgrade():
     _let_refresh(STATISTICS)
+    op.execute("DELETE FROM sends WHERE kind = 'confirmation'")
+    _kinds_of_sends("'campaign', 'drip', 'automation', 'test', 'followup'")
+    op.drop_index(op.f("ix_suppressions_org_id_created_at_id"), table_name="suppressions")
+    op.drop_index(op.f("ix_suppressions_org_id_address_id"), table_name="suppressions")
+    op.alter_column("suppressions", "address", type_=sa.Text(), existing_nullable=False)
     op.drop_column("suppressions", "note")
+    op.drop_column("segments", "updated_by")
     op.drop_column("segments", "version")
     op.drop_index("ix_lead_events_deeds", table_name="lead_events")
     op.drop_column("lead_events", "campaign_id")

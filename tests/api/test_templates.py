@@ -87,7 +87,7 @@ def test_every_change_of_the_words_is_a_version_and_no_other_change_is(api, tx):
         ("html_content", "{{ 'x' * 100000000 }}"),
         ("html_content", "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}"),
         ("html_content", "x" * 500_001),
-        ("text_content", "{{ preferences_url }}"),
+        ("text_content", "{{ call_me_url }}"),
         ("category", "gossip"),
         ("is_active", None),
         ("usage_count", 5),

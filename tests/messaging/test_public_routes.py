@@ -3,12 +3,13 @@
 import random
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.messaging import desk
 from tests.messaging.desk import APPLE_PROXY, FIREFOX, counters, facts, recount, send_of
 from webapp.audience import consents, leads
 from webapp.messaging import links
-from webapp.platform.db import rows, run, transaction, value
+from webapp.platform.db import db, rows, run, transaction, value
 from webapp.platform.signing import signer
 
 URL = "https://offer.example/?s={{ state }}&n={{ first_name|default('friend') }}"
@@ -171,3 +172,122 @@ def test_a_good_token_of_one_house_is_nothing_in_another(app, cast, post):
     with transaction(cast.other_org):
         assert value("SELECT count(*) FROM sends WHERE id = :id", id=first) == 0
     assert app.test_client().get(path("view", cast.other_org, first)).status_code == 404
+
+
+SCRIBBLED = "O'Neil & Co\r\nSet-Cookie: a=b/\u00fc"
+
+
+def test_a_leads_value_cannot_break_a_link_nor_its_answer(browser, cast, post, tx):
+    campaign_id, (first, *_) = post
+    with tx():
+        run("UPDATE leads SET city = :city WHERE id = :id", city=SCRIBBLED, id=send_of(first).lead_id)
+        asked = links.store(
+            campaign_id, "https://offer.example/?c={{ city }}&d={{ city|urlencode }}#{{ city|default('x') }}"
+        )
+        by_hand = links.store(campaign_id, "https://offer.example/{{ city|safe }}")
+    value_ = "O%27Neil%20%26%20Co%0D%0ASet-Cookie%3A%20a%3Db%2F%C3%BC"
+    answer = browser.get(path("click", cast.org, first, asked))
+    assert (answer.status_code, answer.location) == (302, f"https://offer.example/?c={value_}&d={value_}#{value_}")
+    answer = browser.get(path("click", cast.org, first, by_hand))
+    assert answer.status_code == 302 and not answer.headers.getlist("Set-Cookie")
+
+
+def test_the_message_in_a_browser_has_the_campaigns_own_words(browser, cast, post, tx):
+    campaign_id, (first, *_) = post
+    with tx():
+        run(
+            "UPDATE campaigns SET preview_text = 'Only for {{ first_name }}', subject_line = 'Own' WHERE id = :id",
+            id=campaign_id,
+        )
+    assert "Only for Lead0" in browser.get(path("view", cast.org, first)).text
+
+
+def wishes(org: int, lead_id: int) -> str:
+    return f"/p/{signer().pack('preferences', org, lead_id)}"
+
+
+def test_a_lead_chooses_channel_by_channel(browser, cast, post, tx):
+    with tx():
+        lead_id = desk.add_lead(9, "subscribed", phone="+14152000009")
+        consents.set_consent(lead_id, "sms", "pending", source="form")
+        consents.suppress("email", "lead9@example.com", "complaint")
+    before = state(cast.org)
+    page = browser.get(wishes(cast.org, lead_id))
+    assert (
+        page.status_code == 200 and state(cast.org) == before and "lead9@" not in page.text and "+1\u2022" in page.text
+    )
+    assert page.text.count("or were reported to us") == 1
+    assert browser.post(wishes(cast.org, lead_id), data={"email": "maybe", "fax": "yes"}).status_code == 200
+    assert state(cast.org) == before
+    said = {"email": "no", "sms": "yes", "whatsapp": "no"}
+    for _ in range(2):
+        answer = browser.post(wishes(cast.org, lead_id), data=said)
+        assert "Your choices are saved." in answer.text and not answer.headers.getlist("Set-Cookie")
+    with tx():
+        found = {c: (row.status, row.source) for c, row in consents.of_lead(lead_id).items()}
+        assert found == {"email": ("unsubscribed", "preference page"), "sms": ("subscribed", "preference page")}
+        assert "from 127.0.0.1" in consents.of_lead(lead_id)["sms"].evidence
+
+
+def test_a_channel_without_an_address_is_not_offered(browser, cast, post, tx):
+    with tx():
+        mail_only, neither = desk.add_lead(9), leads.create({"first_name": "Nobody"}).id
+    page = browser.get(wishes(cast.org, mail_only)).text
+    assert 'name="email"' in page and 'name="sms"' not in page
+    browser.post(wishes(cast.org, mail_only), data={"sms": "yes"})
+    assert "We have no address of yours" in browser.get(wishes(cast.org, neither)).text
+    with tx():
+        assert "sms" not in consents.of_lead(mail_only)
+        leads.remove([mail_only])
+    assert browser.get(wishes(cast.org, mail_only)).status_code == 404
+    assert browser.post(wishes(cast.other_org, mail_only)).status_code == 404
+
+
+def test_the_unsubscribe_page_leads_to_the_choices(browser, cast, post, tx):
+    _, (first, *_) = post
+    with tx():
+        expected = wishes(cast.org, send_of(first).lead_id)
+    assert f'href="{expected}"' in browser.get(path("unsubscribe", cast.org, first)).text
+    assert browser.get(expected).status_code == 200
+
+
+def everything_public(cast, post) -> list[tuple[str, str]]:
+    _, (first, *_) = post
+    with transaction(cast.org):
+        campaign_id, lead_id = send_of(first).campaign_id, send_of(first).lead_id
+        link_id = links.store(campaign_id, URL)
+    tokens = [path(p, cast.org, first) for p in ("open", "unsubscribe", "view")] + [wishes(cast.org, lead_id)]
+    tokens += [path("click", cast.org, first, link_id), f"/confirm/{signer().pack('confirm', cast.org, first)}"]
+    wrong = ["/u/x", "/p/x", "/confirm/x", "/v/x", "/t/c/x", "/t/o/x.gif", "/u/a/b", "/p/", "/t/o/x"]
+    posts = [address for address in tokens + wrong if address[:3] in ("/u/", "/p/", "/co", "/v/")]
+    return [("GET", address) for address in tokens + wrong] + [("POST", address) for address in posts]
+
+
+def test_no_public_page_sets_a_cookie(app, cast, post):
+    client = app.test_client()
+    for method, address in everything_public(cast, post):
+        for headers in ({}, {"HX-Request": "true"}, {"Cookie": "session=forged"}):
+            answer = client.open(address, method=method, headers=headers)
+            assert answer.status_code < 500 and not answer.headers.getlist("Set-Cookie"), (method, address)
+
+
+def test_without_the_database_the_pages_are_calm_and_the_pixel_a_picture(app, browser, cast, post, monkeypatch):
+    asked = everything_public(cast, post)
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the server is gone"))
+
+    with app.app_context():
+        db.engine.dispose()
+        monkeypatch.setattr(db.engine.dialect, "connect", away)
+    for method, address in asked:
+        answer = browser.open(address, method=method)
+        if address.startswith("/t/o/") and address.endswith(".gif"):
+            assert (answer.status_code, answer.content_type) == (200, "image/gif")
+        else:
+            assert answer.status_code in (404, 405, 503), (method, address, answer.status_code)
+            assert "gone" not in answer.text and not answer.headers.getlist("Set-Cookie")
+    calm = browser.get(path("unsubscribe", cast.org, post[1][0]))
+    assert calm.status_code == 503 and "try again in a few minutes" in calm.text and calm.headers["Retry-After"]
+    monkeypatch.undo()
+    assert browser.get(path("unsubscribe", cast.org, post[1][0])).status_code == 200

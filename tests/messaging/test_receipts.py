@@ -242,4 +242,33 @@ def test_a_receipt_that_comes_before_the_outcome_is_kept_and_the_outcome_too(cas
     with tx():
         outbox.finalise(claimed, [outbox.Outcome(claimed.rows[0].id, "accepted")])
         assert counters(campaign_id) == recount(campaign_id)
-        assert send_of(claimed.rows[0].id).opened_at
+        assert send_of(claimed.rows[0].id).opened_at and send_of(claimed.rows[0].id).status == "opened"
+        assert facts(claimed.rows[0].lead_id)[-2:] == ["email_opened", "email_sent"]
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "unknown", "retry", "released", None])
+@pytest.mark.parametrize(("receipt", "expected"), [("open", "opened"), ("click", "clicked"), ("machine", "sent")])
+def test_what_was_seen_while_it_was_being_sent_went_out(cast, tx, receipt, expected, outcome):
+    campaign_id = desk.started(cast.org, 1)
+    with tx():
+        claimed = outbox.claim(campaign_id, "email", "test")
+        send_id = claimed.rows[0].id
+    with tx():
+        if receipt == "click":
+            receipts.clicked(send_id, links.store(campaign_id, "https://x.example/"), "https://x.example/", ADA)
+        else:
+            receipts.opened(send_id, ADA if receipt == "open" else {"user_agent": "Mozilla/5.0", "ip": "17.0.0.1"})
+    with tx():
+        if outcome:
+            ended = outbox.finalise(claimed, [outbox.Outcome(send_id, outcome, "451", "later")])
+            assert ended == {"sent": 1}
+        else:
+            run("UPDATE sends SET lease_until = now() - interval '1 second'")
+            assert outbox.expire() == 1
+    with tx():
+        send = send_of(send_id)
+        assert (send.status, send.error_message, send.claim_token) == (expected, None, None)
+        assert send.sent_at and send.delivered_at and send.attempts == 1
+        assert counters(campaign_id) == recount(campaign_id) and counters(campaign_id)["sent"] == 1
+        assert facts(send.lead_id).count("email_sent") == 1 and "email_unknown" not in facts(send.lead_id)
+        assert outbox.claim(campaign_id, "email", "test").rows == []

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, Text, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience import timeline
@@ -37,7 +37,7 @@ class Consent(Tenant, Changing, Base):
 class Suppression(Tenant, Base):
     __tablename__ = "suppressions"
     channel: Mapped[str]
-    address: Mapped[str]
+    address: Mapped[str] = mapped_column(Text(collation="C"))
     reason: Mapped[str]
     note: Mapped[str | None]
     __table_args__ = (
@@ -45,6 +45,8 @@ class Suppression(Tenant, Base):
         one_of("channel", CHANNELS),
         one_of("reason", REASONS),
         Index(None, "org_id", "channel", "address", unique=True),
+        Index(None, "org_id", "address", "id"),
+        Index(None, "org_id", "created_at", "id"),
     )
 
 
@@ -95,6 +97,20 @@ def note(lead: Lead, channel: str, status: str, *, by: str, evidence: str = "") 
         if not evidence:
             raise Invalid({"evidence": "Say how you know: when they agreed, and how."})
     return set_consent(lead.id, channel, status, source=f"noted by {by}", evidence=evidence or None)
+
+
+def prefer(lead: Lead, wishes: dict[str, bool], evidence: str) -> int:
+    """Sets consents as the lead chose themselves. wishes: channel -> whether they want it. Returns how many changed.
+
+    A no where they were never asked changes nothing: it is what stands there already.
+    """
+    stands = of_lead(lead.id)
+    changed = 0
+    for channel, wanted in wishes.items():
+        if wanted or channel in stands:
+            status = "subscribed" if wanted else "unsubscribed"
+            changed += set_consent(lead.id, channel, status, source="preference page", evidence=evidence)
+    return changed
 
 
 def address_of(lead: Lead, channel: str) -> str | None:

@@ -81,12 +81,14 @@ class Message:
 
 @dataclass
 class Composer:
-    """Builds the messages of one campaign. track: link as written -> link id, or None to leave links alone."""
+    """Builds the messages of one campaign. link_ids: link as written -> link id; others are left alone. pixel: whether
+    opening is counted."""
 
     bodies: Bodies
     head: Letterhead
     signer: Signer
     link_ids: dict[str, int] = field(default_factory=dict)
+    pixel: bool = True
 
     def __post_init__(self) -> None:
         self.environment = tokens.environment()
@@ -94,7 +96,7 @@ class Composer:
         text = self.bodies.text
         if "unsubscribe_url" not in tokens.used(text):
             text += TEXT_FOOTER
-        page = self._tracked(dressed(self.bodies.html))
+        page = self._tracked(dressed(self.bodies.html, pixel=self.pixel))
         for name, body in (("subject.txt", self.bodies.subject), ("preview.txt", self.bodies.preview),
                            ("body.txt", text), ("body.html", page)):  # fmt: skip
             self.environment.add_template(name, in_pieces(body))
@@ -128,6 +130,10 @@ class Composer:
         values["unsubscribe_url"] = self._url("u", "unsubscribe", row.id)
         if "view_url" in self.needs:
             values["view_url"] = self._url("v", "view", row.id)
+        if "preferences_url" in self.needs:
+            values["preferences_url"] = self._url("p", "preferences", row.lead_id or 0)
+        if "confirm_url" in self.needs:
+            values["confirm_url"] = self._url("confirm", "confirm", row.id)
         values["_open"] = self._url("t/o", "open", row.id) + ".gif"
         for link_id in self.link_ids.values():
             values[f"_link_{link_id}"] = self._url("t/c", "click", row.id, link_id)
@@ -189,11 +195,12 @@ def _part(kind: str, text: str) -> bytes:
     return f'Content-Type: {kind}; charset="utf-8"\nContent-Transfer-Encoding: {encoding}\n\n'.encode() + body
 
 
-def dressed(body: str) -> str:
+def dressed(body: str, *, pixel: bool = True) -> str:
     """Returns the HTML as a page with preheader, a visible unsubscribe link and the pixel in their places."""
     if "unsubscribe_url" not in tokens.used(body):
         body = _before_end(body, FOOTER)
-    body = _before_end(body, PIXEL)
+    if pixel:
+        body = _before_end(body, PIXEL)
     if "<body" not in body.lower():
         return PAGE.replace("{body}", PREHEADER + body)
     return re.sub(r"(<body\b[^>]*>)", lambda match: match[1] + PREHEADER, body, count=1, flags=re.I)

@@ -27,13 +27,14 @@ logger = log(__name__)
 
 @dataclass(frozen=True)
 class Order:
-    """What to send for a campaign. subject and preview stand in for the template version's where they are not empty.
+    """What to send for a campaign, or without one: the requests to confirm a consent that one template version writes.
+    subject and preview stand in for the version's where they are not empty.
 
     stamp: when the sender and the organisation last changed. Equal orders are prepared once in a process.
     """
 
     org_id: int
-    campaign_id: int
+    campaign_id: int | None
     version_id: int
     sender_id: int
     channel: str
@@ -81,10 +82,12 @@ def _prepare(order: Order) -> Prepared:
         html=version.html_content,
         text=version.text_content,
     )
-    ids = {url: links.store(order.campaign_id, url) for url in trackable(bodies.html)}
+    # Whoever has not agreed yet is not followed either: no counted links, no pixel.
+    counted = order.campaign_id is not None
+    ids = {url: links.store(order.campaign_id, url) for url in trackable(bodies.html)} if counted else {}
     head = letterhead(current_organization(), sender, current_app.config["BASE_URL"])
     db.session.expunge(sender)
-    return Prepared(sender, Composer(bodies, head, signer(), ids))
+    return Prepared(sender, Composer(bodies, head, signer(), ids, pixel=counted))
 
 
 def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) -> Counter[str] | None:
@@ -99,7 +102,7 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
             order = gate()
         except NothingToDo:
             return None
-        claimed = outbox.claim(order.campaign_id, order.channel, node, limit)
+        claimed = outbox.claim(order.campaign_id, order.channel, node, limit, version_id=order.version_id)
         if not claimed.rows:
             return Counter(skipped=claimed.skipped) if claimed.skipped else None
         prepared = _prepared.get(order) or _prepare(order)

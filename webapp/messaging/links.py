@@ -1,10 +1,17 @@
 """Links of messages: stored once under an id, so that a click's redirect never takes its address from the click."""
 
+import re
+from typing import Any
+
+from minijinja import TemplateError
 from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped
 
+from webapp.messaging import tokens
 from webapp.platform.db import Base, Tenant, child_of, db, value
 from webapp.platform.errors import NotFound
+
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # nothing of it may stand in an address, or in a header
 
 
 class Link(Tenant, Base):
@@ -35,3 +42,13 @@ def get(link_id: int) -> Link:
     if link is None:
         raise NotFound("This link leads nowhere any more.")
     return link
+
+
+def filled(url: str, values: dict[str, Any]) -> str:
+    """Returns an address with its tokens filled in, each value percent-encoded. Raises NotFound where it cannot be."""
+    if "{{" in url or "{%" in url:
+        try:
+            url = tokens.environment(in_address=True).render_str(url, "link.txt", **values)
+        except (TemplateError, ValueError):
+            raise NotFound("This link leads nowhere any more.") from None
+    return CONTROLS.sub("", url)

@@ -26,10 +26,16 @@ ENDS = ("sent", "failed", "unknown")
 # The facts are written by the statement that made them true: nothing of a batch travels to Python and back.
 FACTS = """facts AS (
             INSERT INTO lead_events (lead_id, type, payload)
-            SELECT lead_id, channel || '_' || status, jsonb_strip_nulls(jsonb_build_object(
+            SELECT lead_id, channel || '_' || outcome, jsonb_strip_nulls(jsonb_build_object(
                 'campaign_id', campaign_id, 'send_id', id, 'error', error_message))
-            FROM changed WHERE status IN ('sent', 'failed', 'unknown') AND lead_id IS NOT NULL)"""
-COUNTED = "SELECT campaign_id, channel, status, count(*)::int AS n FROM changed GROUP BY 1, 2, 3"
+            FROM changed WHERE outcome IN ('sent', 'failed', 'unknown') AND lead_id IS NOT NULL)"""
+COUNTED = "SELECT campaign_id, channel, outcome, count(*)::int AS n FROM changed GROUP BY 1, 2, 3"
+# Somebody fetched its pixel or followed a link while it was being sent: whatever else we know, it went out.
+SEEN = "(s.opened_at IS NOT NULL OR s.clicked_at IS NOT NULL OR s.machine_open_count > 0)"
+STANDS_AT = (
+    "CASE WHEN s.clicked_at IS NOT NULL THEN 'clicked' WHEN s.opened_at IS NOT NULL THEN 'opened' ELSE 'sent' END"
+)
+OUTCOME = "CASE WHEN status IN ('opened', 'clicked') THEN 'sent' ELSE status END AS outcome"
 
 LEAD_COLUMNS = (
     "first_name, last_name, email, phone, city, state, attributes, owner_id, country, timezone, language"
@@ -60,26 +66,33 @@ class Claim:
     skipped: int
 
 
-def claim(campaign_id: int, channel: str, node: str, limit: int = BATCH) -> Claim:
-    """Claims up to `limit` due sends of a campaign and skips those whose lead may no longer be reached.
+def claim(
+    campaign_id: int | None, channel: str, node: str, limit: int = BATCH, *, version_id: int | None = None
+) -> Claim:
+    """Claims up to `limit` due sends of a campaign and skips those whose lead may no longer be reached. Without a
+    campaign: of the requests to confirm a consent that are written by one template version.
 
     Consent, suppression and the address are looked at in the claiming statement itself: an unsubscribe committed
     before it is obeyed. The caller commits before talking to anyone.
     """
     token = secrets.token_urlsafe(12)
+    confirming = campaign_id is None
+    whose = "s.campaign_id = :campaign"
+    if confirming:
+        whose = "s.campaign_id IS NULL AND s.kind = 'confirmation' AND s.template_version_id = :version"
     address = "l.email_key" if channel == "email" else "l.phone"
     joins = " ".join(f"LEFT JOIN {table} ON {condition}" for table, condition in verdict_joins(channel))
     found = rows(
         f"""
         WITH picked AS (
             SELECT s.org_id, s.id, s.lead_id, s.recipient_address FROM sends s
-            WHERE s.org_id = :org AND s.campaign_id = :campaign AND s.status = 'pending' AND s.not_before <= now()
+            WHERE s.org_id = :org AND {whose} AND s.status = 'pending' AND s.not_before <= now()
             ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE SKIP LOCKED
         ), judged AS (
             SELECT p.id, l.id AS known_lead, {", ".join("l." + c.strip() for c in LEAD_COLUMNS.split(","))},
                 CASE WHEN l.id IS NULL THEN 'lead_removed'
                      WHEN {address} IS DISTINCT FROM p.recipient_address AND l.deleted_at IS NULL THEN 'address_changed'
-                     ELSE {verdict(channel)} END AS verdict
+                     ELSE {verdict(channel, confirming=confirming)} END AS verdict
             FROM picked p LEFT JOIN leads l ON l.org_id = p.org_id AND l.id = p.lead_id {joins}
         )
         UPDATE sends s SET
@@ -94,7 +107,8 @@ def claim(campaign_id: int, channel: str, node: str, limit: int = BATCH) -> Clai
         RETURNING s.id, s.lead_id, s.recipient_address, s.recipient_name, s.variant, s.attempts, s.skip_reason,
             {", ".join("j." + c.strip() for c in LEAD_COLUMNS.split(","))}
         """,
-        org=tenancy.current_org(), campaign=campaign_id, limit=limit, token=token, node=node, lease=LEASE_SECONDS,
+        org=tenancy.current_org(), limit=limit, token=token, node=node, lease=LEASE_SECONDS,
+        **({"version": version_id} if confirming else {"campaign": campaign_id}),
     )  # fmt: skip
     skipped = [row for row in found if row.skip_reason]
     timeline.record_many(
@@ -113,24 +127,26 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
     """Records the outcomes of a claim where its token still holds. Returns how many sends ended in which status."""
     attempts = {row.id: row.attempts for row in claimed.rows}
     settled = [(o, *_verdict(o, attempts[o.send_id])) for o in outcomes]
+    sent = f"(o.status = 'sent' OR o.status IN ('pending', 'unknown') AND {SEEN})"
     counted = rows(
         f"""
         WITH changed AS (
-            UPDATE sends s SET status = o.status,
-                attempts = s.attempts - o.uncounted,
+            UPDATE sends s SET status = CASE WHEN {sent} THEN {STANDS_AT} ELSE o.status END,
+                attempts = s.attempts - CASE WHEN {sent} THEN 0 ELSE o.uncounted END,
                 not_before = CASE WHEN o.status = 'pending' THEN now() + o.wait * interval '1 second' ELSE s.not_before END,
-                sent_at = CASE WHEN o.status = 'sent' THEN now() END,
+                sent_at = CASE WHEN {sent} THEN now() END,
                 -- E-mail reports only failures: accepted counts as delivered until a bounce says otherwise.
-                delivered_at = CASE WHEN o.status = 'sent' AND s.channel = 'email' THEN now() END,
-                provider_message_id = NULLIF(o.provider_id, ''), error_code = NULLIF(o.code, ''),
-                error_message = NULLIF(o.message, ''),
+                delivered_at = CASE WHEN {sent} AND s.channel = 'email' THEN now() END,
+                provider_message_id = NULLIF(o.provider_id, ''),
+                error_code = CASE WHEN NOT {sent} THEN NULLIF(o.code, '') END,
+                error_message = CASE WHEN NOT {sent} THEN NULLIF(o.message, '') END,
                 bounce_type = CASE WHEN o.status = 'failed' AND o.code LIKE '5%' THEN 'hard' END,
                 claim_token = NULL, lease_until = NULL, updated_at = now()
             FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]),
                         CAST(:uncounted AS int[]), CAST(:providers AS text[]), CAST(:codes AS text[]),
                         CAST(:messages AS text[])) AS o (id, status, wait, uncounted, provider_id, code, message)
             WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
-            RETURNING s.id, s.lead_id, s.campaign_id, s.channel, s.status, s.error_message
+            RETURNING s.id, s.lead_id, s.campaign_id, s.channel, s.error_message, {OUTCOME.replace("status", "s.status")}
         ), {FACTS}
         {COUNTED}
         """,
@@ -153,25 +169,32 @@ def _verdict(outcome: Outcome, attempts: int) -> tuple[str, int, int]:
 
 
 def _tally(counted: list[Any]) -> Counter[str]:
-    """Moves the counters of sends that reached an end. counted: campaign_id, channel, status, n."""
+    """Moves the counters of sends that reached an end. counted: campaign_id, channel, outcome, n."""
+    total: Counter[str] = Counter()
     for row in counted:
-        moved = Counter({row.status: row.n} if row.status in ENDS else {})
-        if row.status == "sent" and row.channel == "email":
+        moved = Counter({row.outcome: row.n} if row.outcome in ENDS else {})
+        if row.outcome == "sent" and row.channel == "email":
             moved["delivered"] = row.n
         tallies.add(row.campaign_id, row.channel, moved)
-    return Counter({row.status: row.n for row in counted})
+        total[row.outcome] += row.n
+    return total
 
 
 def expire() -> int:
-    """Turns sends whose lease ran out while sending into `unknown`. Returns how many."""
+    """Turns sends whose lease ran out while sending into `unknown`, or into sent ones where a receipt of theirs has
+    come. Returns how many."""
     counted = rows(
         f"""
         WITH changed AS (
-            UPDATE sends SET status = 'unknown', claim_token = NULL, lease_until = NULL, updated_at = now(),
-                error_message = 'The process that was sending this stopped before it could say how it went.'
+            UPDATE sends s SET status = CASE WHEN {SEEN} THEN {STANDS_AT} ELSE 'unknown' END,
+                sent_at = CASE WHEN {SEEN} THEN updated_at END,
+                delivered_at = CASE WHEN {SEEN} AND channel = 'email' THEN updated_at END,
+                error_message = CASE WHEN NOT {SEEN} THEN
+                    'The process that was sending this stopped before it could say how it went.' END,
+                claim_token = NULL, lease_until = NULL, updated_at = now()
             WHERE org_id = :org AND id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
                                            AND lease_until < now() LIMIT 5000 FOR UPDATE SKIP LOCKED)
-            RETURNING id, lead_id, campaign_id, channel, status, error_message
+            RETURNING id, lead_id, campaign_id, channel, error_message, {OUTCOME}
         ), {FACTS}
         {COUNTED}
         """,

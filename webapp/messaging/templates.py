@@ -11,7 +11,7 @@ from webapp.messaging import tokens
 from webapp.messaging.html_to_text import html_to_text
 from webapp.platform import audit
 from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
-from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
 CATEGORIES = ("acquisition", "retention", "upselling", "behavioral", "transactional", "notification")
@@ -81,13 +81,14 @@ def get(template_id: int) -> Template:
 
 
 def usable() -> list[Template]:
-    """Returns the active e-mail templates by name."""
-    wanted = select(Template).where(Template.is_active, Template.template_type == "email")
+    """Returns the active e-mail templates by name; the house's own are not for campaigns."""
+    wanted = select(Template).where(Template.is_active, Template.template_type == "email", ~Template.is_system)
     return list(db.session.scalars(wanted.order_by(func.lower(Template.name))))
 
 
-def check(values: dict[str, Any]) -> dict[str, str]:
-    """Returns what is wrong with the bodies: field -> message. Empty if they can be saved."""
+def check(values: dict[str, Any], *, system: bool = False) -> dict[str, str]:
+    """Returns what is wrong with the bodies: field -> message. Empty if they can be saved. system: they are one of the
+    house's own messages, which must keep the link it is sent for."""
     errors: dict[str, str] = {}
     if not (values.get("subject_line") or "").strip():
         errors["subject_line"] = "Write a subject."
@@ -97,25 +98,35 @@ def check(values: dict[str, Any]) -> dict[str, str]:
         body = values.get(field) or ""
         if len(body) > (SIZE_LIMIT if field in ("html_content", "text_content") else 500):
             errors[field] = "This is too long."
-        elif problem := tokens.problem(body):
+        elif problem := tokens.problem(body, system=system):
             errors[field] = problem
+        elif system and body.strip() and field in ("html_content", "text_content") and not _has_link(body):
+            errors[field] = "This message needs the link {{ confirm_url }}."
     return errors
 
 
-def save(template: Template | None, values: dict[str, Any], author_id: int | None = None) -> Template:
+def _has_link(body: str) -> bool:
+    return bool(tokens.used(body) & tokens.SYSTEM_TOKENS.keys())
+
+
+def save(
+    template: Template | None, values: dict[str, Any], author_id: int | None = None, *, system: bool = False
+) -> Template:
     """Adds or changes a template and keeps the bodies as a new version. Plain text is made from the HTML if absent.
 
-    values: name, category, description and the bodies. Raises Invalid, also for tokens that do not exist.
+    values: name, category, description and the bodies. system: a new one is the house's own; its category stays as it
+    is and it is always active. Raises Invalid, also for tokens that do not exist.
     """
+    system = template.is_system if template else system
     values = {k: v.replace("\0", "") if isinstance(v, str) else v for k, v in values.items()}
     name = (values.get("name") or "").strip()
-    errors = check(values)
+    errors = check(values, system=system)
     if not name or len(name) > 120:
         errors["name"] = "Give the template a name of at most 120 characters."
     if values.get("category", "acquisition") not in CATEGORIES:
         errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
     derived = "" if errors else html_to_text(values["html_content"].strip())
-    if not errors and not (values.get("text_content") or "").strip() and tokens.problem(derived):
+    if not errors and not (values.get("text_content") or "").strip() and tokens.problem(derived, system=system):
         errors["text_content"] = "No plain text can be made from this HTML. Write it here."
     slug = slugify(values.get("slug") or (template.slug if template else name))
     taken = select(Template.id).where(Template.slug == slug, Template.id != (template.id if template else 0))
@@ -134,6 +145,8 @@ def save(template: Template | None, values: dict[str, Any], author_id: int | Non
     wanted |= {plain: values[plain] for plain in ("category", "description") if plain in values}
     if values.get("is_active") is not None:
         wanted["is_active"] = values["is_active"]
+    if system:
+        wanted |= {"is_system": True, "is_active": True, "category": "transactional"}
     template = template or Template(created_by=author_id)
     add_unique(template, Invalid({"name": "There is a template of that name already."}), wanted)
     _keep_version(template, author_id)
@@ -171,7 +184,10 @@ def count_use(template_id: int | None) -> None:
 
 
 def remove(template: Template) -> None:
-    """Deletes a template. Campaigns that used it stay, and so do the versions they sent."""
+    """Deletes a template. Campaigns that used it stay, and so do the versions they sent. Raises Refused for one of the
+    house's own."""
+    if template.is_system:
+        raise Refused("Canvass sends this message by itself, so it stays. You can change its words.")
     audit.record("template.deleted", "template", template.id, before={"name": template.name})
     db.session.delete(template)
     db.session.flush()

@@ -7,8 +7,10 @@ minijinja renders with a fuel limit and sees plain values only, and a message ma
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import quote
 
 import minijinja
+from markupsafe import Markup
 
 from webapp.messaging import grammar
 
@@ -39,8 +41,12 @@ TOKENS: dict[str, tuple[str, str]] = {
 }
 POLICY_TOKENS = {"policy_number", "policy_type", "premium_amount", "due_date", "renewal_date"}
 URL_TOKENS = {"unsubscribe_url", "preferences_url", "view_url", "call_me_url"}
-# Their pages come with the issues that build them; until then a message may not promise them.
-UNBUILT = {"preferences_url", "call_me_url"}
+# Only in the house's own messages (templates that are `is_system`).
+SYSTEM_TOKENS: dict[str, tuple[str, str]] = {
+    "confirm_url": ("Confirmation link", "https://…/confirm/…"),
+}
+# Until its page is built a message may not promise it.
+UNBUILT = {"call_me_url"}
 
 
 def _date(value: Any, pattern: str = "%-d %B %Y") -> str:
@@ -69,16 +75,23 @@ def _money(value: Any, currency: str = "") -> str:
         raise ValueError(f"{str(value)[:60]!r} is not an amount") from None
 
 
-def environment() -> minijinja.Environment:
-    """Returns a fresh sandbox. Templates whose name ends in .html escape what they fill in."""
+def environment(*, in_address: bool = False) -> minijinja.Environment:
+    """Returns a fresh sandbox. Templates whose name ends in .html escape what they fill in. in_address: what is filled
+    in becomes part of a web address, so it is percent-encoded (unless the author says `safe`)."""
+    encoding = {"urlencode": lambda value: Markup(quote(str(value), safe=""))} if in_address else {}
     return minijinja.Environment(
         fuel=FUEL,
         undefined_behavior="chainable",
-        filters={"date": _date, "money": _money},
+        filters={"date": _date, "money": _money} | encoding,
         pycompat=False,
         auto_escape_callback=lambda name: "html" if name.endswith(".html") else False,
-        finalizer=_printed,
+        finalizer=_addressed if in_address else _printed,
     )
+
+
+def _addressed(value: Any) -> Any:
+    shown = _printed(value)
+    return shown if isinstance(shown, Markup) else quote(str(shown), safe="")
 
 
 def _printed(value: Any) -> Any:
@@ -91,7 +104,7 @@ def _printed(value: Any) -> Any:
 
 _checker = environment()
 _NOTHING: dict[str, Any] = {"attributes": {}}
-_EMPTY: dict[str, Any] = _NOTHING | dict.fromkeys(TOKENS, "")
+_EMPTY: dict[str, Any] = _NOTHING | dict.fromkeys([*TOKENS, *SYSTEM_TOKENS], "")
 
 
 def used(*bodies: str | None) -> set[str]:
@@ -99,8 +112,9 @@ def used(*bodies: str | None) -> set[str]:
     return {name for body in bodies if body for name in _checker.undeclared_variables_in_str(body, nested=True)}
 
 
-def problem(body: str) -> str | None:
-    """Returns what is wrong with a body in plain words, or None if it can be used."""
+def problem(body: str, *, system: bool = False) -> str | None:
+    """Returns what is wrong with a body in plain words, or None if it can be used. system: in one of the house's own
+    messages."""
     try:
         names = used(body)
         if words := grammar.forbidden(body):
@@ -116,7 +130,7 @@ def problem(body: str) -> str | None:
         return f"This cannot be filled in: {error}."
     if len(filled) > FILLED_LIMIT:
         return "This becomes too long when it is filled in."
-    unknown = sorted(name for name in names if not _known(name))
+    unknown = sorted(name for name in names if not (_known(name) or system and name in SYSTEM_TOKENS))
     if unknown:
         shown = ", ".join(f"{{{{ {name} }}}}" for name in unknown)
         return f"There is no token {shown}."

@@ -28,6 +28,7 @@ from webapp.web.imports.routes import import_pages
 from webapp.web.leads.routes import lead_pages
 from webapp.web.mailbox.routes import mailbox_pages
 from webapp.web.navigation import menu
+from webapp.web.public.blueprint import Sessions
 from webapp.web.public.routes import public
 from webapp.web.scheduler.routes import scheduler_pages
 from webapp.web.segments.routes import segment_pages
@@ -81,6 +82,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     Htmx(app)
     app.request_class = _Request
+    app.session_interface = Sessions()
     manager = LoginManager(app)
     manager.unauthorized_handler(_to_the_door)
     manager.session_protection = None

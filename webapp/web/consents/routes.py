@@ -8,6 +8,7 @@ from flask_login import current_user
 from webapp.audience import consents, leads
 from webapp.audience.consents import CHANNEL_WORDS
 from webapp.audience.leads import Lead
+from webapp.messaging import confirmations
 from webapp.platform.errors import Invalid, NotFound
 from webapp.web.consents.forms import NoteForm
 from webapp.web.shell import go, needs, render, say, show_errors
@@ -55,4 +56,16 @@ def withdraw(lead_id: int, channel: str) -> Any:
         lead, _channel(channel), "unsubscribed", by=current_user.name, evidence=request.form.get("evidence", "")
     )
     say(f"{lead.name} is off {CHANNEL_WORDS[channel]}.")
+    return go("leads.detail", lead_id=lead_id)
+
+
+@consent_pages.post("/<int:lead_id>/consents/email/ask")
+@needs("leads.edit")
+def ask(lead_id: int) -> Any:
+    """Double opt-in: an e-mail that asks them to confirm."""
+    lead = leads.get(lead_id)
+    if confirmations.ask(lead, by=current_user.name):
+        say(f"A request to confirm goes to {lead.email}.")
+    else:
+        say("They were asked within the last hour, so nothing was sent again.", "warning")
     return go("leads.detail", lead_id=lead_id)

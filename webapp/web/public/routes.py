@@ -1,29 +1,26 @@
-"""What recipients reach without signing in: the pixel, links, unsubscribing, the message in a browser; and the
-health of the house. The token in the address is the authority; only a POST changes what a person decided."""
+"""What recipients reach without signing in, beside their decisions: the pixel, links, the message in a browser; and
+the health of the house. The token in the address is the authority."""
 
 import base64
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request
+from flask import Response, current_app, jsonify, redirect, request
 from minijinja import TemplateError
 
 from webapp.audience.leads import Lead
+from webapp.campaigns.campaigns import Campaign
 from webapp.messaging import delivery, links, receipts, senders, templates
 from webapp.messaging.compose import Bodies, Composer, lead_values
 from webapp.messaging.sends import Send
-from webapp.messaging.tokens import environment
 from webapp.platform import jobs, organizations
 from webapp.platform.db import db, one, transaction
 from webapp.platform.errors import NotFound
 from webapp.platform.signing import signer
+from webapp.web.public.blueprint import AWAY, seen
+from webapp.web.public.decisions import public
 from webapp.web.templates.routes import sandboxed
 
-public = Blueprint("public", __name__)
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-
-
-def _seen() -> dict[str, Any]:
-    return {"user_agent": request.headers.get("User-Agent"), "ip": request.remote_addr}
 
 
 def _purpose() -> str:
@@ -37,9 +34,11 @@ def pixel(token: str) -> Any:
         if request.method == "GET":
             org_id, send_id = signer().unpack("open", token)
             with transaction(org_id):
-                receipts.opened(send_id, _seen(), _purpose())
+                receipts.opened(send_id, seen(), _purpose())
     except NotFound:
         pass
+    except AWAY:
+        db.session.remove()
     return Response(PIXEL, mimetype="image/gif")
 
 
@@ -50,63 +49,21 @@ def click(token: str) -> Any:
     with transaction(org_id):
         url = _filled(links.get(link_id).url, send_id)
         if request.method == "GET":
-            receipts.clicked(send_id, link_id, url, _seen(), _purpose())
+            receipts.clicked(send_id, link_id, url, seen(), _purpose())
     return redirect(url, 302)
 
 
 def _filled(url: str, send_id: int) -> str:
     """Returns a stored link with the recipient's values in it."""
     if "{{" not in url and "{%" not in url:
-        return url
+        return links.filled(url, {})
     lead = (
         db.session.query(Lead)
         .join(Send, (Send.lead_id == Lead.id) & (Send.org_id == Lead.org_id))
         .filter(Send.id == send_id)
     )
     found = lead.first()
-    values = lead_values(found, organizations.current().name) if found else {}
-    try:
-        return environment().render_str(url, "link.txt", **values)
-    except (TemplateError, ValueError):
-        raise NotFound("This link leads nowhere any more.") from None
-
-
-def _recipient(token: str) -> tuple[int, int, str, str]:
-    """Returns (org_id, send_id, address, company) of an unsubscribe token. Raises NotFound."""
-    org_id, send_id = signer().unpack("unsubscribe", token)
-    with transaction(org_id):
-        send = one("SELECT recipient_address FROM sends WHERE id = :id", id=send_id)
-        if send is None:
-            raise NotFound("This message is not known any more.")
-        return org_id, send_id, send.recipient_address, organizations.current().name
-
-
-@public.get("/u/<token>")
-def unsubscribe(token: str) -> Any:
-    """The page asks and changes nothing: scanners follow links."""
-    *_, address, company = _recipient(token)
-    return render_template("public/unsubscribe.html", state="asking", address=_veiled(address), company=company)
-
-
-@public.post("/u/<token>")
-def unsubscribe_post(token: str) -> Any:
-    """RFC 8058: a POST without cookies, answered 200 and with no redirect. The page's own buttons come here too."""
-    org_id, send_id, address, company = _recipient(token)
-    back = request.form.get("do") == "resubscribe"
-    with transaction(org_id):
-        if back:
-            receipts.resubscribed(send_id, _seen())
-        else:
-            one_click = request.form.get("List-Unsubscribe") == "One-Click"
-            receipts.unsubscribed(send_id, _seen(), source="one-click" if one_click else "page")
-    state = "back" if back else "gone"
-    return render_template("public/unsubscribe.html", state=state, address=_veiled(address), company=company)
-
-
-def _veiled(address: str) -> str:
-    # The link may have been forwarded: enough to recognise one's own address, too little to learn another's.
-    local, _, domain = address.partition("@")
-    return f"{local[:2]}{'•' * max(len(local) - 2, 1)}@{domain}"
+    return links.filled(url, lead_values(found, organizations.current().name) if found else {})
 
 
 @public.get("/v/<token>")
@@ -117,10 +74,9 @@ def view(token: str) -> Any:
         send = db.session.get(Send, (org_id, send_id))
         if send is None or send.template_version_id is None or send.sender_id is None:
             raise NotFound("This message cannot be shown any more.")
-        version, sender = templates.version(send.template_version_id), senders.get(send.sender_id)
-        bodies = Bodies(version.subject_line, version.preview_text or "", version.html_content, version.text_content)
+        bodies, sender = _bodies(send), senders.get(send.sender_id)
         head = delivery.letterhead(organizations.current(), sender, current_app.config["BASE_URL"])
-        composer = Composer(bodies, head, signer())
+        composer = Composer(bodies, head, signer(), pixel=send.campaign_id is not None)
         row = one("SELECT l.*, l.id AS lead_id FROM leads l WHERE l.id = :id", id=send.lead_id or 0)
         if row is None:
             raise NotFound("This message cannot be shown any more.")
@@ -131,6 +87,18 @@ def view(token: str) -> Any:
             # What is known of the lead has changed since, into something the message has no words for.
             raise NotFound("This message cannot be shown any more.") from None
     return sandboxed(html)
+
+
+def _bodies(send: Send) -> Bodies:
+    """Returns what was sent: the template version's words, but for those the campaign had of its own."""
+    version = templates.version(send.template_version_id)
+    own = db.session.get(Campaign, (send.org_id, send.campaign_id)) if send.campaign_id else None
+    return Bodies(
+        subject=(own and own.subject_line) or version.subject_line,
+        preview=(own and own.preview_text) or version.preview_text or "",
+        html=version.html_content,
+        text=version.text_content,
+    )
 
 
 class _Row:

@@ -113,9 +113,14 @@ def _edit(template: Template | None) -> Any:
         status=422 if request.method == "POST" else 200,
         form=form,
         template=template,
-        tokens={name: words for name, words in tokens.TOKENS.items() if name not in tokens.UNBUILT},
+        tokens=_usable_tokens(template),
         people=db.session.scalars(select(Lead).where(ALIVE, Lead.email.is_not(None)).order_by(Lead.id).limit(20)).all(),
     )
+
+
+def _usable_tokens(template: Template | None) -> dict[str, tuple[str, str]]:
+    known = tokens.TOKENS | (tokens.SYSTEM_TOKENS if template and template.is_system else {})
+    return {name: words for name, words in known.items() if name not in tokens.UNBUILT}
 
 
 @template_pages.post("/preview")
@@ -123,7 +128,7 @@ def _edit(template: Template | None) -> Any:
 def preview() -> Any:
     """The message as the chosen lead would get it, in a document of its own that may do nothing."""
     values = {field: request.form.get(field) or "" for field in templates.BODIES}
-    errors = {f: p for f in templates.BODIES if (p := tokens.problem(values[f]))}
+    errors = {f: p for f in templates.BODIES if (p := tokens.problem(values[f], system=True))}
     if errors:
         return sandboxed(render_template("templates/preview_errors.html", errors=errors))
     try:
@@ -159,9 +164,9 @@ def rendered(values: dict[str, str], lead: Lead | None) -> tuple[str, str, str]:
 def _as_row(lead: Lead | None) -> Any:
     if lead is None:
         known = {"first_name": "Ada", "last_name": "Lopez", "email": "ada@example.com", "city": "Austin", "state": "TX"}
-        return SimpleNamespace(id=0, phone="+14152000000", attributes={}, **known)
+        return SimpleNamespace(id=0, lead_id=0, phone="+14152000000", attributes={}, **known)
     fields = ("first_name", "last_name", "email", "phone", "city", "state", "attributes")
-    return SimpleNamespace(id=0, **{field: getattr(lead, field) for field in fields})
+    return SimpleNamespace(id=0, lead_id=lead.id, **{field: getattr(lead, field) for field in fields})
 
 
 def _examples() -> dict[str, str]:
