@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 
-from webapp.audience import following, leads
+from webapp.audience import bulk_running, following, leads
+from webapp.audience.bulk import WORK as BULK
 from webapp.audience.imports import imports
 from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
@@ -90,6 +91,18 @@ def keep_segments() -> None:
             following.run_due(org_id)
 
 
+def change_leads() -> None:
+    """Works off bulk actions, a slice for each organisation in turn, until none is waiting."""
+    runner: Runner = current_app.extensions["runner"]
+    while not runner.stopping.is_set():
+        worked = False
+        for org_id in work.due(BULK):
+            with _in_scope(runner.app, org_id):
+                worked |= bulk_running.run_slice(runner.node, SLICE_SECONDS, runner.stopping)
+        if not worked:
+            return
+
+
 def clean_up() -> None:
     """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long
     ago. Gives every organisation its own confirmation message, to be worded before it is first sent."""
@@ -108,6 +121,7 @@ JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
+    Job("bulk", 1, change_leads, "Works off bulk actions on leads", everywhere=True),
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
