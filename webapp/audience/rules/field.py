@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, case, cast, func
+from sqlalchemy import ColumnElement, Numeric, case, cast
 
 from webapp.audience.leads import Lead
 from webapp.audience.rules import values
@@ -155,8 +155,9 @@ class AttributeField(Field):
 
     @property
     def as_number(self) -> Any:
+        # Spelled out: \d and \s are also digits and spaces of other scripts, which the cast would fall over.
         return case(
-            (self.column.regexp_match(r"^\s*-?\d{1,15}(\.\d{1,10})?\s*$"), cast(func.btrim(self.column), Numeric))
+            (self.column.regexp_match(r"^[ \t\n]*-?[0-9]{1,15}(\.[0-9]{1,10})?[ \t\n]*$"), cast(self.column, Numeric))
         )
 
     def reads(self, value: Any) -> frozenset[str]:
