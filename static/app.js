@@ -65,11 +65,6 @@
     if (target.closest("[data-menu]")) return menu(!root.classList.contains("menu-open"));
     if (root.classList.contains("menu-open") && !target.closest(".side")) menu(false);
     if (target.closest("[data-close-slide]")) return closeSlide();
-    const removed = target.closest("[data-remove-rule]");
-    if (removed) {
-      removed.closest(".rule").remove();
-      return document.body.dispatchEvent(new Event("rule-removed"));
-    }
     const insert = target.closest("[data-insert]");
     if (insert) return insertToken(insert);
     const tab = target.closest("[data-tab]");
@@ -191,9 +186,9 @@
       color: colors, animation: false, grid: { left: 8, right: 12, top: 32, bottom: 4, containLabel: true },
       legend: { top: 0, left: 0, icon: "circle", itemWidth: 8, itemHeight: 8, textStyle: { color: ink } },
       tooltip: { trigger: "axis", renderMode: "richText" },
-      xAxis: { type: "category", data: data.labels, boundaryGap: false, axisLine: { lineStyle: { color: line } }, axisLabel: { color: ink, hideOverlap: true }, axisTick: { show: false } },
+      xAxis: { type: "category", data: data.labels, boundaryGap: data.series.some((s) => s.type === "bar"), axisLine: { lineStyle: { color: line } }, axisLabel: { color: ink, hideOverlap: true }, axisTick: { show: false } },
       yAxis: { type: "value", minInterval: 1, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line, opacity: 0.6 } } },
-      series: data.series.map((s) => ({ name: s.name, data: s.data, type: "line", smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 } })),
+      series: data.series.map((s) => ({ name: s.name, data: s.data, type: s.type || "line", smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 } })),
     });
     charts.add(chart);
   }

@@ -23,6 +23,12 @@ TABLES = (
     "whatsapp_group_members",
     "persona_attributes",
     "persona_scores",
+    "import_policy_changes",
+)
+POLICY_KEYS = (
+    ("number_key", sa.Text(collation="C"), "lower(number)"),
+    ("renews_key", sa.Date(), "COALESCE(renews_on, '9999-12-31'::date)"),
+    ("premium_key", sa.BigInteger(), "COALESCE((premium * 100)::bigint, '-1'::bigint)"),
 )
 STATISTICS = "'leads', 'consents', 'policies', 'lead_events', 'sends', 'campaign_recipients'"
 
@@ -499,6 +505,49 @@ def upgrade():
         ["org_id", "persona_id", "confidence_score"],
         unique=False,
     )
+    op.create_table(
+        "import_policy_changes",
+        sa.Column(
+            "org_id",
+            sa.BigInteger(),
+            server_default=sa.text("NULLIF(current_setting('app.org_id', true), '')::bigint"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), autoincrement=True, nullable=False),
+        sa.Column("import_id", sa.BigInteger(), nullable=False),
+        sa.Column("policy_id", sa.BigInteger(), nullable=False),
+        sa.Column("before", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("after", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "import_id"],
+            ["imports.org_id", "imports.id"],
+            name=op.f("fk_import_policy_changes_org_id_import_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "policy_id"],
+            ["policies.org_id", "policies.id"],
+            name=op.f("fk_import_policy_changes_org_id_policy_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_import_policy_changes")),
+    )
+    op.create_index(
+        op.f("ix_import_policy_changes_org_id_import_id_policy_id"),
+        "import_policy_changes",
+        ["org_id", "import_id", "policy_id"],
+        unique=True,
+    )
+    op.create_index(
+        op.f("ix_import_policy_changes_org_id_policy_id"),
+        "import_policy_changes",
+        ["org_id", "policy_id"],
+        unique=False,
+    )
+    _kinds_of_imports("'leads', 'policies'")
+    _key_policies()
     op.add_column(
         "lead_events",
         sa.Column(
@@ -550,6 +599,24 @@ def upgrade():
     )
 
 
+def _kinds_of_imports(kinds):
+    op.drop_constraint(op.f("ck_imports_kind"), "imports", type_="check")
+    op.create_check_constraint(op.f("ck_imports_kind"), "imports", f"kind IN ({kinds})")
+
+
+def _key_policies():
+    """What lists of policies are searched and sorted by: never NULL, and comparable under row-level security."""
+    for name, kind, expression in POLICY_KEYS:
+        op.add_column("policies", sa.Column(name, kind, sa.Computed(expression, persisted=True), nullable=False))
+        op.create_index(op.f(f"ix_policies_org_id_{name}_id"), "policies", ["org_id", name, "id"], unique=False)
+    op.create_index(
+        op.f("ix_policies_org_id_status_payment_status_type"),
+        "policies",
+        ["org_id", "status", "payment_status", "type"],
+        unique=False,
+    )
+
+
 def _kinds_of_sends(kinds):
     op.drop_constraint(op.f("ck_sends_kind"), "sends", type_="check")
     op.create_check_constraint(op.f("ck_sends_kind"), "sends", f"kind IN ({kinds})")
@@ -567,6 +634,11 @@ def _let_refresh(tables):
 
 def downgrade():
     _let_refresh(STATISTICS)
+    op.drop_index(op.f("ix_policies_org_id_status_payment_status_type"), table_name="policies")
+    for name, _, _ in POLICY_KEYS:
+        op.drop_column("policies", name)
+    op.execute("DELETE FROM imports WHERE kind = 'policies'")
+    _kinds_of_imports("'leads'")
     op.execute("DELETE FROM sends WHERE kind = 'confirmation'")
     _kinds_of_sends("'campaign', 'drip', 'automation', 'test', 'followup'")
     op.drop_index(op.f("ix_suppressions_org_id_created_at_id"), table_name="suppressions")

@@ -46,9 +46,11 @@ class Segment(Tenant, Changing, Base):
     color: Mapped[str | None]
     # Counts the saves, so that a form opened before somebody else's save is not written over it unseen.
     version: Mapped[int] = mapped_column(server_default="1")
+    updated_by: Mapped[int | None]
     __table_args__ = (
         of_organization(),
         child_of("users", "created_by", "SET NULL"),
+        child_of("users", "updated_by", "SET NULL"),
         one_of("operator", ("and", "or")),
         one_of("segment_type", ("primary", "secondary", "niche")),
         CheckConstraint("priority_score BETWEEN 1 AND 10", name="priority_score"),
@@ -130,7 +132,7 @@ def every(*, static_only: bool = False) -> list[Segment]:
 
 
 def save(
-    segment: Segment | None, values: dict[str, Any], created_by: int | None = None, version: int | None = None
+    segment: Segment | None, values: dict[str, Any], saved_by: int | None = None, version: int | None = None
 ) -> Segment:
     """Adds or changes a segment. Raises Invalid with a message for each field, and Changed.
 
@@ -145,7 +147,7 @@ def save(
     before = segment.criteria if segment else None
     if segment is None:
         segment = Segment(
-            criteria=EVERYONE, created_by=created_by, is_dynamic=cleaned.pop("is_dynamic", True), version=0
+            criteria=EVERYONE, created_by=saved_by, is_dynamic=cleaned.pop("is_dynamic", True), version=0
         )
     if group is not None:
         mode = "and" if group.match == "all" else "or"
@@ -153,7 +155,7 @@ def save(
         if cleaned["criteria"] != before:
             # Nothing counted by the old rules holds: the next sweep counts it afresh.
             cleaned["last_calculated_at"] = None
-    _write(segment, cleaned | {"version": segment.version + 1})
+    _write(segment, cleaned | {"version": segment.version + 1, "updated_by": saved_by})
     if group is not None and segment.is_dynamic and segment.last_calculated_at is None:
         run("UPDATE segments SET estimated_size = :n WHERE id = :id", n=count(group), id=segment.id)
         db.session.refresh(segment, ["estimated_size"])

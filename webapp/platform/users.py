@@ -104,6 +104,11 @@ def get(user_id: int) -> User:
     return user
 
 
+def name_of(user_id: int | None) -> str:
+    """Returns what to call a user on screen, also one who is not there any more."""
+    return db.session.scalar(select(User.name).where(User.id == user_id)) or "Somebody"
+
+
 def authenticate(user: User, password: str) -> bool:
     """Checks a password and keeps the count of failures; the caller commits either way.
 

@@ -34,6 +34,7 @@ from webapp.web.scheduler.routes import scheduler_pages
 from webapp.web.segments.routes import segment_pages
 from webapp.web.senders.routes import sender_pages
 from webapp.web.shell import error_page, go, wants_fragment
+from webapp.web.suppressions.routes import suppression_pages
 from webapp.web.templates.routes import template_pages
 from webapp.web.users.routes import user_pages
 
@@ -44,7 +45,7 @@ CSP = (
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, import_pages, segment_pages, template_pages, campaign_pages, mailbox_pages, sender_pages,
-    user_pages, scheduler_pages, audit_pages, consent_pages, public,
+    user_pages, scheduler_pages, audit_pages, consent_pages, suppression_pages, public,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()

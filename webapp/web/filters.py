@@ -41,6 +41,11 @@ def words(value: Any) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence(text: str) -> str:
+    """auto leads in Texas -> Auto leads in Texas"""
+    return text[:1].upper() + text[1:]
+
+
 def status(value: str | None) -> Markup:
     """A small dot and a word."""
     if not value:
@@ -118,7 +123,7 @@ def icon(name: str) -> Markup:
 
 def init_app(app: Flask) -> None:
     """Adds the filters and the functions pages call."""
-    for filter_ in (words, status, number, percent, money, day, moment, ago, fact, reason_words):
+    for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, reason_words):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.globals.update(
         icon=icon, organization=organization, can=lambda permission: can(current_user, permission)

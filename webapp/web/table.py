@@ -42,19 +42,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Filter:
-    """A choice above the table. apply: chosen word -> SQL condition."""
+    """A choice above the table, or a field to type in where there are no choices. apply: what was chosen -> SQL
+    condition. more: it stands behind "More filters"."""
 
     name: str
     label: str
     choices: tuple[tuple[str, str], ...]
     apply: Callable[[str], Any]
+    more: bool = False
+
+    def takes(self, given: str) -> bool:
+        """True if this can be asked for."""
+        return given in dict(self.choices) if self.choices else bool(given)
 
 
 @dataclass
 class Table:
     """A list of rows: entities of one mapped class, or named tuples where the query joins several.
 
-    url_of: row -> address it opens. bulk: (label, address, icon, question)."""
+    url_of: row -> address it opens. bulk: (label, address, icon, question). panel: the template of what else may be done
+    with the selected rows, which may then be all that match."""
 
     name: str
     query: Select
@@ -67,6 +74,9 @@ class Table:
     search_label: str = "Search"
     filters: tuple[Filter, ...] = ()
     bulk: tuple[tuple[str, str, str, str], ...] = ()
+    panel: str = ""
+    # row -> the id that its check box posts; its own if not given.
+    id_of: Callable[[Any], int] = lambda row: row.id
     can_export: bool = False
     noun: tuple[str, str] = ("row", "rows")
     args: MultiDict = field(default_factory=lambda: request.args)
@@ -78,10 +88,15 @@ class Table:
         self.sort = asked if name in sortable else self.default_sort
         self.descending = self.sort.startswith("-")
         self.sort_column = sortable[self.sort.lstrip("-")]
-        self.term = self.args.get("q", "").strip()[:200]
-        chosen = {f.name: self.args.get(f.name, "") for f in self.filters}
-        self.chosen = {f.name: chosen[f.name] for f in self.filters if chosen[f.name] in dict(f.choices)}
+        self.narrowed = narrowed(self.filters, self.args)
+        self.term = self.narrowed.get("q", "")
+        self.chosen = {name: chosen for name, chosen in self.narrowed.items() if name != "q"}
         self._load()
+
+    @property
+    def narrowed_query(self) -> str:
+        """The search and the filters as a query string, to be read by `narrowed` again."""
+        return urlencode(self.narrowed)
 
     @property
     def is_narrowed(self) -> bool:
@@ -120,9 +135,13 @@ class Table:
         return query.add_columns(expression.label("sort_value"), self.key.label("sort_key")).order_by(*order)
 
     def _count(self) -> tuple[int, bool]:
-        counted = self._filtered().with_only_columns(self.key).order_by(None).limit(COUNT_LIMIT + 1).subquery()
-        n = db.session.scalar(select(func.count()).select_from(counted))
+        n = self.count(COUNT_LIMIT + 1)
         return min(n, COUNT_LIMIT), n > COUNT_LIMIT
+
+    def count(self, limit: int | None = None) -> int:
+        """Returns how many rows match, counting at most to the limit."""
+        counted = self._filtered().with_only_columns(self.key).order_by(None).limit(limit).subquery()
+        return db.session.scalar(select(func.count()).select_from(counted))
 
     def address(self, **changes: str | None) -> str:
         """Returns this table's address with some parameters changed (None leaves one out) and the page forgotten."""
@@ -138,6 +157,8 @@ class Table:
         """Returns the page with the table, to htmx the table alone, or the CSV export."""
         if self.can_export and self.args.get("export") == "csv":
             return self.csv()
+        if self.panel and self.args.get("count") == "all":
+            return Response(f"{self.count():,}", mimetype="text/plain")
         return render(page, "_table.html", table=self, **values)
 
     def csv(self) -> Response:
@@ -154,8 +175,15 @@ class Table:
         return stream_csv(f"{self.name}.csv", lines)
 
 
+def narrowed(filters: tuple[Filter, ...], args: MultiDict) -> dict[str, str]:
+    """Returns what is asked of a list, as data: filter -> what was chosen of it, and `q` for what is searched."""
+    term = args.get("q", "").strip()[:200]
+    asked = {f.name: args.get(f.name, "").strip()[:200] for f in filters}
+    return ({"q": term} if term else {}) | {f.name: asked[f.name] for f in filters if f.takes(asked[f.name])}
+
+
 def _exported(value: Any) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None or value == "–" else str(value)
     # Phone numbers begin with + and are no formula.
     runs = text.startswith(FORMULA) or (text.startswith("+") and not text[1:].isdigit())
     return f"'{text}" if runs else text

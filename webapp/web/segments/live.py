@@ -1,0 +1,109 @@
+"""What the rule builder asks while one edits: a row again, the live figures, the values a field has."""
+
+from typing import Any
+
+from flask import render_template, request
+
+from webapp.audience import estimating, pickers, references, segments
+from webapp.audience.rules import contradictions
+from webapp.audience.rules.tree import Group, parse
+from webapp.audience.rules.words import say
+from webapp.platform.errors import Invalid
+from webapp.web.segments import builder
+from webapp.web.segments.builder import Node
+from webapp.web.segments.room import segment_pages
+from webapp.web.shell import needs
+
+OVERLAPS = 3
+
+
+@segment_pages.get("/rule")
+@needs("segments.edit")
+def rule() -> Any:
+    """One row again, after its field or operator was changed (or a new one)."""
+    key = request.args.get("row", "")
+    if not key.isalnum() or len(key) > 20:
+        return _row(builder.rule_node())
+    node = builder.posted_rule(request.args, key)
+    before = builder.rule_node({"field": request.args.get("was-field"), "operator": request.args.get("was-operator")})
+    if request.args.get("changed") == "field" or node.widget.partition("_")[0] != before.widget.partition("_")[0]:
+        node.raw = None if request.args.get("changed") == "field" else node.raw
+    return _row(node)
+
+
+@segment_pages.get("/group")
+@needs("segments.edit")
+def group() -> Any:
+    """A new group with one rule in it."""
+    node = Node(builder.fresh_key(), match="any", rules=[builder.rule_node()])
+    return render_template("segments/_group.html", g=node, **choices())
+
+
+def _row(node: Node) -> str:
+    return render_template("segments/_rule.html", r=node, **choices())
+
+
+def choices() -> dict[str, Any]:
+    """Returns what the rows choose among: fields by group, and the organisation's people, segments and campaigns."""
+    return {"field_groups": pickers.field_groups(), "pick": pickers.Choices()}
+
+
+@segment_pages.post("/live")
+@needs("segments.view")
+def live() -> Any:
+    """The count, the funnel and a sample for the rules as they stand in the form."""
+    root = builder.posted(request.form)
+    return render_template("segments/_live.html", root=root, **figures(root))
+
+
+def figures(root: Node) -> dict[str, Any]:
+    """Returns the live figures of a form's tree, or what is wrong with it."""
+    finished = root.finished()
+    try:
+        group = parse(finished.to_json())
+    except Invalid as problem:
+        return {"problems": list(problem.errors.values()), "counts": {}}
+    found = estimating.funnel(group)
+    for node, n in zip(finished.rules or [], found.steps, strict=True):
+        node.count = n
+    return {
+        "funnel": found,
+        "steps": finished.rules,
+        "counts": {node.key: node.count for node in finished.rules or []},
+        "unfinished": root.size() - finished.size(),
+        "contradictions": contradictions.find(group),
+        "sample": estimating.sample(group, found.count, found.everyone),
+        "in_words": say(group, references.names(group)),
+    }
+
+
+@segment_pages.post("/reach")
+@needs("segments.view")
+def reach() -> Any:
+    """Whom the rules reach by channel, and what they share with other segments: slower, so asked for by itself."""
+    try:
+        group = parse(builder.posted(request.form).finished().to_json())
+    except Invalid:
+        return "", 204
+    return render_template("segments/_reach.html", **_reach(group))
+
+
+def _reach(group: Group) -> dict[str, Any]:
+    own = request.form.get("segment_id", type=int)
+    chosen = set(request.form.getlist("overlap", type=int)[:OVERLAPS])
+    others = [segment for segment in segments.every() if segment.id != own]
+    largest = sorted(others, key=lambda segment: -segment.estimated_size)[:OVERLAPS]
+    compared = [segment for segment in others if segment.id in chosen] or largest
+    return {
+        "reach": estimating.reach(group),
+        "overlaps": estimating.overlaps(group, compared),
+        "others": others,
+    }
+
+
+@segment_pages.get("/values")
+@needs("segments.view")
+def values() -> Any:
+    """The values a field has, with how many leads have each, for a list of suggestions."""
+    found = pickers.values_of(request.args.get("field", ""))
+    return render_template("segments/_values.html", found=found)
