@@ -8,6 +8,7 @@ from flask import render_template, request
 from webapp.audience import consents, leads
 from webapp.audience.consents import CHANNEL_WORDS
 from webapp.audience.leads import Lead
+from webapp.audience.suppressions import veiled
 from webapp.messaging import confirmations, receipts
 from webapp.platform import organizations
 from webapp.platform.clock import now
@@ -26,19 +27,11 @@ def _recipient(token: str, purpose: str = "unsubscribe") -> tuple[int, int, dict
         send = one("SELECT lead_id, recipient_address FROM sends WHERE id = :id", id=send_id)
         if send is None or not send.recipient_address:
             raise NotFound("This message is not known any more.")
+        # The link may have been forwarded.
         shown = {"address": veiled(send.recipient_address), "company": organizations.current().name}
         if send.lead_id:
             shown["preferences"] = f"/p/{signer().pack('preferences', org_id, send.lead_id)}"
         return org_id, send_id, shown
-
-
-def veiled(address: str) -> str:
-    """Returns an address in part: the link may have been forwarded, so enough to recognise one's own and too little to
-    learn another's."""
-    local, at, domain = address.partition("@")
-    if not at:
-        return f"{address[:2]}{'•' * max(len(address) - 4, 1)}{address[-2:]}"
-    return f"{local[:2]}{'•' * max(len(local) - 2, 1)}@{domain}"
 
 
 @public.get("/u/<token>")
