@@ -5,6 +5,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from webapp import demo
+from webapp.audience import scores
 from webapp.platform import api_tokens, jobs, organizations, users
 from webapp.platform.db import db, rows, transaction
 from webapp.platform.errors import Invalid, Refused
@@ -41,6 +42,8 @@ def add_user(email: str, name: str, role: str, organization: str, superuser: boo
             org_id = found[0].id if found else organizations.create(organization).id
         with transaction(org_id):
             users.add(email, name, role, password=password, is_superuser=superuser)
+            if not found:
+                scores.ensure_defaults()
     except Invalid as problem:
         _fail(problem)
     click.echo(f"Added {email} as {role} of {organization}.")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 
-from webapp.audience import bulk_running, following, leads
+from webapp.audience import bulk_running, following, leads, scores
 from webapp.audience.bulk import WORK as BULK
 from webapp.audience.imports import imports
 from webapp.audience.segments import SWEEP
@@ -103,6 +103,20 @@ def change_leads() -> None:
             return
 
 
+def keep_scores() -> None:
+    """Works out the scores of organisations whose rules were changed, and of all with rules by the hour."""
+    runner: Runner = current_app.extensions["runner"]
+    for org_id in work.due(scores.WORK):
+        if runner.stopping.is_set():
+            return
+        try:
+            with _in_scope(runner.app, org_id):
+                scores.run_due(org_id)
+        except Exception:
+            # What is wrong in one organisation keeps no other waiting; this one is tried again in a while.
+            logger.exception("scores could not be worked out", org_id=org_id)
+
+
 def clean_up() -> None:
     """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long
     ago. Gives every organisation its own confirmation message, to be worded before it is first sent."""
@@ -124,6 +138,7 @@ JOBS = [
     Job("bulk", 1, change_leads, "Works off bulk actions on leads", everywhere=True),
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
+    Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(
         "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"

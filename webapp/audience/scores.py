@@ -1,17 +1,30 @@
 """Scores: points for what leads do and are, fading with time, recomputed for everybody at once."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of, of_organization
+from webapp.audience import following, references, score_rules, scoring
+from webapp.audience.leads import ALIVE, Lead, one_of
+from webapp.platform import audit, work
+from webapp.platform.clock import now
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, rows, transaction
+from webapp.platform.errors import Invalid, NotFound
 
-MODELS = ("score", "engagement_score")  # the column of leads that a rule adds to
+# The column of leads that a rule adds to; in the order they are worked out, because the second may ask about the first.
+MODELS = ("engagement_score", "score")
 KINDS = ("event", "attribute")
+WORK = "scores"
+EVERY = timedelta(hours=1)  # points fade by themselves
+AGAIN = timedelta(minutes=5)  # after one that failed
+RULES = 50  # of one model
+THRESHOLDS = 20
+HISTORY = 30  # lines shown of one lead
 
 
 class ScoreRule(Tenant, Changing, Base):
@@ -29,7 +42,7 @@ class ScoreRule(Tenant, Changing, Base):
     is_active: Mapped[bool] = mapped_column(server_default="true")
     __table_args__ = (
         of_organization(),
-        one_of("model", MODELS),
+        one_of("model", MODELS[::-1]),
         one_of("kind", KINDS),
         Index(None, "org_id", "model", "position"),
     )
@@ -44,7 +57,11 @@ class LeadScore(Tenant, Base):
     score: Mapped[int]
     reason: Mapped[str | None]
     at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    __table_args__ = (child_of("leads", "lead_id"), one_of("model", MODELS), Index(None, "org_id", "lead_id", "at"))
+    __table_args__ = (
+        child_of("leads", "lead_id"),
+        one_of("model", MODELS[::-1]),
+        Index(None, "org_id", "lead_id", "at"),
+    )
 
 
 class ScoreThreshold(Tenant, Base):
@@ -56,6 +73,208 @@ class ScoreThreshold(Tenant, Base):
     name: Mapped[str]
     __table_args__ = (
         of_organization(),
-        one_of("model", MODELS),
+        one_of("model", MODELS[::-1]),
         Index(None, "org_id", "model", "value", unique=True),
     )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What rules would make of everybody. bands: how many leads in 0 to 9, 10 to 19, ... 90 to 100; top: (lead, score)."""
+
+    bands: list[int]
+    top: list[tuple[Lead, int]]
+
+
+@dataclass(frozen=True)
+class OfLead:
+    """One lead's scores. values and parts by model; parts: (rule, points) of the rules that give any, most first;
+    history: lines of lead_scores, newest first."""
+
+    values: dict[str, int]
+    parts: dict[str, list[tuple[ScoreRule, Decimal]]]
+    history: list[Any]
+
+
+def every(model: str, *, active_only: bool = False) -> list[ScoreRule]:
+    """Returns the rules of a model in their order."""
+    wanted = select(ScoreRule).where(ScoreRule.model == model).order_by(ScoreRule.position, ScoreRule.id)
+    return list(db.session.scalars(wanted.where(ScoreRule.is_active) if active_only else wanted))
+
+
+def get(rule_id: int) -> ScoreRule:
+    """Returns a rule of the organisation in scope. Raises NotFound."""
+    rule = db.session.scalar(select(ScoreRule).where(ScoreRule.id == rule_id))
+    if rule is None:
+        raise NotFound("That rule does not exist any more.")
+    return rule
+
+
+def draft(model: str, kind: str, values: dict[str, Any]) -> ScoreRule:
+    """Returns a rule that is not kept, checked as `save` does. Raises Invalid."""
+    return ScoreRule(model=model, kind=kind, **score_rules.clean(model, kind, values))
+
+
+def save(rule: ScoreRule | None, values: dict[str, Any], *, model: str = "", kind: str = "") -> ScoreRule:
+    """Adds or changes a rule. Raises Invalid with a message for each field.
+
+    values: name, condition, points, half_life_days, limit, is_active. model, kind: of a new one.
+    """
+    if rule is None:
+        others = every(model)
+        if len(others) >= RULES:
+            raise Invalid({"name": f"Use at most {RULES} rules."})
+        rule = draft(model, kind, values)
+        rule.position = max((other.position for other in others), default=-1) + 1
+        db.session.add(rule)
+    else:
+        for field, value in score_rules.clean(rule.model, rule.kind, values).items():
+            setattr(rule, field, value)
+    db.session.flush()
+    _changed("score_rule.saved", rule)
+    return rule
+
+
+def switch(rule: ScoreRule, is_active: bool) -> None:
+    """Lets a rule count, or not."""
+    rule.is_active = is_active
+    db.session.flush()
+    _changed("score_rule.saved", rule)
+
+
+def move(rule: ScoreRule, steps: int) -> None:
+    """Moves a rule up (-1) or down (1) among those of its model."""
+    ordered = every(rule.model)
+    place = ordered.index(rule)
+    ordered.insert(max(place + steps, 0), ordered.pop(place))
+    for position, other in enumerate(ordered):
+        other.position = position
+    db.session.flush()
+
+
+def remove(rule: ScoreRule) -> None:
+    """Deletes a rule; scores lose its points the next time they are worked out."""
+    _changed("score_rule.deleted", rule)
+    db.session.delete(rule)
+    db.session.flush()
+
+
+def _changed(did: str, rule: ScoreRule) -> None:
+    audit.record(did, "score_rule", rule.id, after={"name": rule.name, "model": rule.model, "points": rule.points,
+                 "condition": rule.condition, "is_active": rule.is_active})  # fmt: skip
+    work.announce(WORK)
+
+
+def words(rule: ScoreRule) -> str:
+    """Returns what a rule says, in words."""
+    if rule.kind == "event":
+        return score_rules.event_words(rule)
+    try:
+        group = scoring.asked(rule.condition)
+    except Invalid as problem:
+        return f"Cannot be asked any more and gives nothing: {' '.join(problem.errors.values())}"
+    said = group.words(references.names(group))
+    return f"{said[:1].upper()}{said[1:]}: {score_rules.counted(rule.points)}"
+
+
+def thresholds(model: str) -> list[ScoreThreshold]:
+    """Returns a model's thresholds, the lowest first."""
+    return list(
+        db.session.scalars(select(ScoreThreshold).where(ScoreThreshold.model == model).order_by(ScoreThreshold.value))
+    )
+
+
+def add_threshold(model: str, values: dict[str, Any]) -> ScoreThreshold:
+    """Adds a threshold of a name and a value, 1 to 100. Leads that are above it already do not cross it. Raises Invalid."""
+    cleaned = score_rules.clean_threshold(values)
+    if len(thresholds(model)) >= THRESHOLDS:
+        raise Invalid({"value": f"Use at most {THRESHOLDS} thresholds."})
+    threshold = ScoreThreshold(model=model, **cleaned)
+    add_unique(threshold, Invalid({"value": "There is a threshold at this score already."}))
+    audit.record("score_threshold.added", "score_threshold", threshold.id, after={"model": model, **cleaned})
+    return threshold
+
+
+def remove_threshold(threshold_id: int) -> ScoreThreshold:
+    """Deletes a threshold. Returns it. Raises NotFound."""
+    threshold = db.session.scalar(select(ScoreThreshold).where(ScoreThreshold.id == threshold_id))
+    if threshold is None:
+        raise NotFound("That threshold does not exist any more.")
+    audit.record("score_threshold.deleted", "score_threshold", threshold.id, before={"value": threshold.value})
+    db.session.delete(threshold)
+    db.session.flush()
+    return threshold
+
+
+def ensure_defaults() -> None:
+    """Gives the organisation in scope the rules and thresholds most begin with, unless it has some of its own."""
+    if db.session.scalar(select(ScoreRule.id).limit(1)):
+        return
+    for model, kind, values in score_rules.DEFAULTS:
+        save(None, values, model=model, kind=kind)
+    for model, value, name in score_rules.DEFAULT_THRESHOLDS:
+        if value not in {threshold.value for threshold in thresholds(model)}:
+            add_threshold(model, {"value": value, "name": name})
+
+
+def recompute(model: str, lead_ids: Sequence[int] | None = None, at: datetime | None = None) -> int:
+    """Brings the scores of some leads (None: of all) to what the active rules make of them. Returns how many changed.
+
+    at: the moment from which ages are reckoned (UTC), now if not given.
+    """
+    return scoring.recompute(model, every(model, active_only=True), at or now(), lead_ids)
+
+
+def run_due(org_id: int) -> None:
+    """Works out every score of an organisation, and has the segments whose rules ask about those that changed counted
+    afresh."""
+    with transaction(org_id):
+        # Noted first: whoever changes a rule meanwhile is not made to wait, and what they announce is not forgotten.
+        work.settle(WORK, lambda: now() + EVERY if _has_rules() else None)
+    try:
+        with transaction(org_id):
+            changed = {model for model in MODELS if recompute(model)}
+            if changed:
+                following.count_afresh(frozenset(changed))
+    except Exception:
+        with transaction(org_id):
+            work.announce(WORK, now() + AGAIN)
+        raise
+
+
+def _has_rules() -> bool:
+    return db.session.scalar(select(ScoreRule.id).where(ScoreRule.is_active).limit(1)) is not None
+
+
+def next_at() -> datetime | None:
+    """Returns when the scores are worked out next (UTC; in the past: right now), None where no rule is active."""
+    return db.session.scalar(select(work.WorkDue.due_at).where(work.WorkDue.kind == WORK))
+
+
+def preview(model: str, rules: Sequence[ScoreRule]) -> Preview:
+    """Returns what rules would make of everybody, without writing anything."""
+    bands, top = scoring.preview(model, [rule for rule in rules if rule.is_active is not False], now())
+    found = {lead.id: lead for lead in db.session.scalars(select(Lead).where(Lead.id.in_([lead for lead, _ in top])))}
+    return Preview(bands, [(found[lead], score) for lead, score in top if lead in found])
+
+
+def distribution(model: str) -> list[int]:
+    """Returns how many leads stand in each of ten bands now."""
+    band = func.least(getattr(Lead, model) // scoring.BANDS, scoring.BANDS - 1)
+    counted = dict(db.session.execute(select(band, func.count()).where(ALIVE).group_by(band)).all())
+    return [counted.get(n, 0) for n in range(scoring.BANDS)]
+
+
+def of_lead(lead_id: int) -> OfLead:
+    """Returns a lead's scores, what the rules give them now, and how they came about."""
+    lead = db.session.scalar(select(Lead).where(Lead.id == lead_id))
+    given = {}
+    for model in MODELS:
+        rules = every(model, active_only=True)
+        found = db.session.execute(select(scoring.parts(rules, now(), [lead_id]))).all() if rules else []
+        given[model] = sorted(((rules[row.place], row.points) for row in found), key=lambda part: -abs(part[1]))
+    history = rows(
+        "SELECT model, score, reason, at FROM lead_scores WHERE lead_id = :lead ORDER BY at DESC, id DESC LIMIT :n",
+        lead=lead_id, n=HISTORY,
+    )  # fmt: skip
+    return OfLead({model: getattr(lead, model, 0) for model in MODELS}, given, history)

@@ -30,7 +30,11 @@ FACTS: dict[str, tuple[str, str]] = {
     "policy_added": ("Policy added", "file-certificate"),
     "policy_renewed": ("Policy renewed", "refresh"),
     "policy_lapsed": ("Policy lapsed", "file-off"),
+    "policy_updated": ("Policy changed", "file-pencil"),
+    "policy_removed": ("Policy removed", "file-x"),
     "payment_overdue": ("Payment overdue", "cash-off"),
+    "persona_approved": ("Persona approved", "mood-check"),
+    "persona_refused": ("Persona refused", "mood-x"),
     "page_visited": ("Visited the website", "world"),
     "call_logged": ("Call", "phone"),
     "email_sent": ("E-mail sent", "send"),
@@ -48,6 +52,7 @@ FACTS: dict[str, tuple[str, str]] = {
     "converted": ("Bought", "coin"),
     "segment_entered": ("Came into a segment", "filter-plus"),
     "segment_exited": ("Left a segment", "filter-minus"),
+    "score_threshold_crossed": ("Score crossed a line", "gauge"),
     "custom": ("Event", "bolt"),
 }
 FOLLOWED = "timeline"  # the work of those who follow the timeline
@@ -117,14 +122,16 @@ def record_many(facts: Iterable[tuple[int, dict[str, Any]]], type: str, *, at: d
         work.wake(FOLLOWED)
 
 
-def record_select(type: str, select_lead_and_payload: str, **params: Any) -> int:
-    """Adds one fact for each row of a SELECT of (lead_id, payload jsonb). Returns how many."""
+def record_select(type: str, select_lead_and_payload: str, *, happened_at: datetime | None = None, **params: Any) -> int:
+    """Adds one fact for each row of a SELECT of (lead_id, payload jsonb). happened_at: UTC, now if not given. Returns how
+    many."""
     work.wake(FOLLOWED)
     return run(
-        f"INSERT INTO lead_events (lead_id, payload, type, actor) SELECT s.lead_id, s.payload, :fact_type, :fact_actor"
-        f" FROM ({select_lead_and_payload}) s (lead_id, payload)",
+        "INSERT INTO lead_events (lead_id, payload, type, actor, occurred_at) SELECT s.lead_id, s.payload, :fact_type,"
+        f" :fact_actor, COALESCE(:fact_at, now()) FROM ({select_lead_and_payload}) s (lead_id, payload)",
         fact_type=type,
         fact_actor=audit.actor_name(),
+        fact_at=happened_at,
         **params,
     )
 

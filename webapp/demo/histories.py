@@ -29,9 +29,6 @@ NOTES = (
 TOUCHES = frozenset({"lead_created", "page_visited", "call_logged", "email_opened", "email_machine_opened",
                      "email_clicked", "email_unsubscribed"})  # fmt: skip
 CHANGES = frozenset({"lead_created", "status_changed", "lead_updated"})
-# type -> what one of the last half year adds to the engagement score.
-ENGAGEMENT = {"page_visited": 6, "call_logged": 9, "email_opened": 14, "email_clicked": 28}
-RECENT_DAYS = 180
 
 
 def live(rng: Random, people: list[Person], now: datetime) -> None:
@@ -107,16 +104,9 @@ def _correction(rng: Random, person: Person, now: datetime) -> None:
     person.happened(at, "lead_updated", {"changes": changes}, person.agent)
 
 
-def conclude(rng: Random, people: list[Person], now: datetime) -> None:
-    """Draws scores and the time of the last activity from all that happened."""
-    recent = now - timedelta(days=RECENT_DAYS)
-    standing = {"new": 18, "contacted": 30, "qualified": 52, "proposal": 68, "converted": 74, "lost": 8}
+def conclude(people: list[Person]) -> None:
+    """Draws the times of the last activity and the last change from all that happened."""
     for person in people:
-        engagement = sum(ENGAGEMENT.get(fact.type, 0) for fact in person.facts if fact.at >= recent)
         lead = person.lead
-        lead["engagement_score"] = min(engagement, 100)
-        worth = min(int((lead["value_estimate"] or 0) / 300), 20)
-        score = 0.6 * standing[lead["status"]] + 0.35 * lead["engagement_score"] + worth + rng.gauss(0, 5)
-        lead["score"] = max(0, min(100, round(score)))
         lead["last_activity_at"] = max(fact.at for fact in person.facts if fact.type in TOUCHES)
         lead["updated_at"] = max(fact.at for fact in person.facts if fact.type in CHANGES)

@@ -8,7 +8,18 @@ from random import Random
 from sqlalchemy import select
 
 from webapp.campaigns import campaigns
-from webapp.demo import audiences, histories, holdings, letters, materials, past, people, permissions, writing
+from webapp.demo import (
+    audiences,
+    histories,
+    holdings,
+    letters,
+    materials,
+    past,
+    people,
+    permissions,
+    standings,
+    writing,
+)
 from webapp.demo.materials import Materials
 from webapp.demo.people import Person
 from webapp.platform import organizations, tenancy, users
@@ -92,7 +103,7 @@ def _demo(rng: Random, now: datetime) -> None:
     registry = holdings.Registry()
     made_up = _lives(rng, LEADS, agents, registry, now)
     ran = past.simulate(rng, made_up, registry, now)
-    histories.conclude(rng, made_up, now)
+    histories.conclude(made_up)
     writing.leads(made_up)
     writing.policies(made_up)
     made = materials.make(marketer, now)
@@ -100,6 +111,7 @@ def _demo(rng: Random, now: datetime) -> None:
         past.write(plan, dispatches, made, marketer, now)
     writing.permissions(made_up)
     writing.timeline(made_up)
+    standings.give(made_up, now)
     _draft(made, marketer)
 
 
@@ -131,8 +143,9 @@ def _lives(rng: Random, count: int, owners: list[int], registry: holdings.Regist
 def _other(rng: Random, now: datetime) -> None:
     stranger = _user("stranger@other.example", "Robin Stranger", "admin", now)
     made_up = _lives(rng, OTHER_LEADS, [stranger.id], holdings.Registry(), now)
-    histories.conclude(rng, made_up, now)
+    histories.conclude(made_up)
     writing.leads(made_up)
     writing.policies(made_up)
     writing.permissions(made_up)
     writing.timeline(made_up)
+    standings.give(made_up, now)
