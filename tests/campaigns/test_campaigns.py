@@ -8,11 +8,11 @@ from tests.messaging import desk
 from tests.messaging.desk import in_state
 from webapp.audience import leads, segments
 from webapp.campaigns import campaigns, dispatch
-from webapp.messaging import senders, templates
+from webapp.messaging import confirmations, senders, templates
 from webapp.platform import tenancy
 from webapp.platform.clock import now
-from webapp.platform.db import one, run, value
-from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.db import db, one, run, value
+from webapp.platform.errors import Invalid, NotFound, Refused
 
 
 def refused(values: dict, campaign=None) -> dict[str, str]:
@@ -27,7 +27,8 @@ def refused(values: dict, campaign=None) -> dict[str, str]:
      ({"template_id": 99_999}, "template_id"), ({"sender_id": 99_999}, "sender_id"), ({"schedule_type": "automated"}, "schedule_type"),
      ({"category": "x"}, "category"), ({"goal": "x"}, "goal"), ({"priority": 0}, "priority"), ({"priority": 11}, "priority"),
      ({"priority": "5"}, "priority"), ({"subject_line": "{{ x }}"}, "subject_line"), ({"preview_text": "{% if %}"}, "preview_text"),
-     ({"subject_line": "x" * 501}, "subject_line")],
+     ({"subject_line": "x" * 501}, "subject_line"), ({"name": "\0"}, "name"), ({"segment_id": 0}, "segment_id"),
+     ({"segment_id": 2**63}, "segment_id"), ({"template_id": -1}, "template_id"), ({"sender_id": "x"}, "sender_id")],
 )  # fmt: skip
 def test_a_draft_with_what_cannot_be_is_refused_at_its_field(cast, tx, values, field):
     with tx():
@@ -42,6 +43,64 @@ def test_another_organisations_things_cannot_be_chosen(cast, tx):
         assert list(refused({"segment_id": foreign})) == ["segment_id"]
         with pytest.raises(NotFound):
             campaigns.get(99_999)
+
+
+def test_what_postgresql_cannot_hold_is_left_out(cast, tx):
+    with tx():
+        campaign = campaigns.save(None, {"name": "Off\0er", "description": "a\0b\ud800", "subject_line": "Hi\0"})
+        assert (campaign.name, campaign.description, campaign.subject_line) == ("Offer", "ab", "Hi")
+
+
+def test_a_time_alone_means_at_that_time(cast, tx):
+    later = now() + timedelta(days=1)
+    with tx():
+        campaign = desk.draft(scheduled_at=later)
+        assert (campaign.schedule_type, campaign.scheduled_at) == ("scheduled", later)
+        campaigns.save(campaign, {"schedule_type": "immediate", "scheduled_at": later})
+        assert (campaign.schedule_type, campaign.scheduled_at) == ("immediate", None)
+        campaigns.save(campaign, {"scheduled_at": later})
+        assert (campaign.schedule_type, campaign.scheduled_at) == ("scheduled", later)
+        campaigns.save(campaign, {"description": "x"})
+        assert campaign.scheduled_at == later and campaigns.launch(campaign.id).scheduled_at == later
+        assert campaigns.save(None, {"name": "At once"}).schedule_type == "immediate"
+
+
+def test_what_was_switched_off_keeps_a_draft_back(cast, tx):
+    with tx():
+        campaign = desk.draft()
+        templates.get(campaign.template_id).is_active = False
+        segments.get(campaign.segment_id).is_active = False
+        assert set(campaigns.missing(campaign)) == {"template_id", "segment_id"}
+        assert list(refused({"template_id": confirmations.template().id})) == ["template_id"]
+
+
+@pytest.mark.parametrize("what", ["segment", "sender"])
+def test_a_campaign_held_at_its_start_is_not_resumed_to_reach_nobody(cast, tx, what):
+    with tx():
+        desk.add_lead(1)
+        campaign_id = desk.draft().id
+        campaigns.launch(campaign_id)
+        run(f"DELETE FROM {what}s")
+    with tenancy.scope(cast.org):
+        dispatch.start_due()
+    with tx():
+        with pytest.raises(Refused, match=f"Its {what} was deleted"):
+            campaigns.resume(campaign_id)
+        assert desk.status(campaign_id) == "paused"
+        campaigns.cancel(campaign_id)
+
+
+def test_a_campaign_under_way_goes_on_without_its_segment_and_not_without_its_sender(cast, tx):
+    campaign_id = desk.started(cast.org, 2)
+    with tx():
+        campaigns.pause(campaign_id)
+        run("DELETE FROM segments")
+        assert campaigns.resume(campaign_id).status == "active"
+        campaigns.pause(campaign_id)
+        run("DELETE FROM senders")
+        db.session.expire_all()
+        with pytest.raises(Refused):
+            campaigns.resume(campaign_id)
 
 
 def test_what_is_missing_for_a_launch_is_said_all_at_once(cast, tx):

@@ -84,6 +84,18 @@ def test_planning_twice_adds_nothing(cast, tx):
         assert desk.counters(campaign.id) == desk.recount(campaign.id)
 
 
+def test_planning_again_after_the_audience_grew_counts_the_new_ones_only(cast, tx):
+    with tx():
+        expected = crowd()
+        campaign = begun(desk.draft())
+        plan.write(campaign)
+        desk.add_lead(900)
+        desk.add_lead(901, None)
+        assert plan.write(campaign) == 2
+        assert campaign.target_count == expected.total() + 2
+        assert desk.counters(campaign.id) == desk.recount(campaign.id)
+
+
 def test_a_send_says_what_goes_to_whom(cast, tx):
     with tx():
         lead_id = desk.add_lead(1, email="Ada@Example.com", first_name="Ada", last_name="Lopez")

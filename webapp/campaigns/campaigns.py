@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience import merges, segments
+from webapp.audience.lead_values import storable
 from webapp.audience.leads import one_of
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
@@ -122,10 +123,11 @@ def get(campaign_id: int, *, lock: bool = False) -> Campaign:
 
 
 def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | None = None) -> Campaign:
-    """Adds or changes a draft. values: any of name, description, segment_id, template_id, sender_id, subject_line,
-    preview_text, schedule_type, scheduled_at, priority, category, goal. Raises Invalid or Refused."""
+    """Adds or changes a draft. values: any of name and SETTABLE; a scheduled_at alone means: at that time. Raises
+    Invalid or Refused."""
     if campaign is not None and campaign.status != "draft":
         raise Refused("Only a draft can be changed. Move the campaign back to draft, or make a copy of it.")
+    values = {field: storable(value) for field, value in values.items()}
     errors = _problems(campaign, values)
     name = (values["name"] or "").strip() if "name" in values else (campaign.name if campaign else "")
     if not name or len(name) > 120:
@@ -135,13 +137,13 @@ def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | No
     if campaign is None:
         default = next(iter(senders.usable("email")), None)
         campaign = Campaign(name=name, created_by=created_by, slug=_free_slug(name), sender_id=default and default.id)
-    campaign.name = name
-    for field in SETTABLE:
-        if field in values:
-            setattr(campaign, field, values[field])
-    if campaign.schedule_type == "immediate":
-        campaign.scheduled_at = None
-    add_unique(campaign, Invalid({"name": "A campaign of that name was saved at this very moment. Look for it first."}))
+    wanted = {"name": name} | {field: values[field] for field in SETTABLE if field in values}
+    at_its_time = "scheduled" if wanted.get("scheduled_at") else campaign.schedule_type or "immediate"
+    wanted["schedule_type"] = wanted.get("schedule_type") or at_its_time
+    if wanted["schedule_type"] == "immediate":
+        wanted["scheduled_at"] = None
+    clash = Invalid({"name": "A campaign of that name was saved at this very moment. Look for it first."})
+    add_unique(campaign, clash, wanted)
     audit.record("campaign.saved", "campaign", campaign.id, after={"name": name})
     return campaign
 
@@ -157,8 +159,11 @@ def _problems(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, st
     for field, getter in (("segment_id", segments.get), ("template_id", templates.get), ("sender_id", senders.get)):
         if values.get(field) is not None:
             try:
-                getter(values[field])
+                known = isinstance(values[field], int) and 0 < values[field] < 2**63
+                chosen = getter(values[field] if known else 0)
             except NotFound:
+                chosen = None
+            if chosen is None or (field == "template_id" and chosen.is_system):
                 errors[field] = "Choose one from the list."
     for field, words in (("schedule_type", SCHEDULES[:2]), ("category", CATEGORIES), ("goal", GOALS)):
         if values.get(field) and values[field] not in words:
@@ -185,6 +190,10 @@ def missing(campaign: Campaign) -> dict[str, str]:
     for field, what in (("template_id", "a template"), ("segment_id", "a segment"), ("sender_id", "a sender")):
         if not getattr(campaign, field):
             errors[field] = f"Choose {what}."
+    if campaign.template_id and not templates.get(campaign.template_id).is_active:
+        errors["template_id"] = "This template is not active."
+    if campaign.segment_id and not segments.get(campaign.segment_id).is_active:
+        errors["segment_id"] = "This segment is not active."
     if campaign.sender_id and senders.get(campaign.sender_id).status not in ("active", "warming"):
         errors["sender_id"] = "This sender is not active."
     if campaign.schedule_type == "scheduled" and campaign.scheduled_at is None:
@@ -235,10 +244,15 @@ def pause(campaign_id: int) -> Campaign:
 
 
 def resume(campaign_id: int) -> Campaign:
-    """Goes on where a pause stopped. Raises Refused unless it is paused."""
+    """Goes on where a pause stopped. Raises Refused unless it is paused, and where what it needs was deleted."""
     campaign = get(campaign_id, lock=True)
     if campaign.status != "paused":
         raise Refused(f"A campaign that is {campaign.status} cannot be resumed.")
+    # Once it is planned its recipients are named, and the segment may go; a sender it needs to the end.
+    if campaign.segment_id is None and campaign.started_at is None:
+        raise Refused("Its segment was deleted before it started, so it would reach nobody. Make a copy with another.")
+    if campaign.sender_id is None:
+        raise Refused("Its sender was deleted. Make a copy with another.")
     move(campaign, "active")
     campaign.paused_at = campaign.hold_reason = None
     work.announce(WORK)

@@ -13,7 +13,7 @@ from webapp.audience.leads import Lead
 from webapp.campaigns.campaigns import Campaign, CampaignRecipient
 from webapp.messaging import tallies
 from webapp.platform.clock import local, now
-from webapp.platform.db import db, run, value
+from webapp.platform.db import db, run
 from webapp.platform.organizations import current as current_organization
 
 
@@ -37,18 +37,20 @@ def preview(campaign: Campaign, channel: str = "email") -> dict[str | None, int]
 
 
 def write(campaign: Campaign, channel: str = "email") -> int:
-    """Freezes the audience and lays one send for each who may be reached. Returns how many were planned.
+    """Freezes the audience and lays one send for each who may be reached. Returns how many people that was.
 
-    Doing it twice adds nothing: the audience is unique by lead, the sends by their dedup key.
+    Doing it twice adds only who has come since: the audience is unique by lead, the sends by their dedup key.
     """
     today = local(now(), current_organization().timezone).date()
     judged = _judged(campaign, channel, Lead.id).subquery()
     state = literal_column("CASE WHEN skip_reason IS NULL THEN 'planned' ELSE 'skipped' END")
     frozen = select(literal(campaign.id), judged.c.id, state, judged.c.skip_reason, literal(today))
     columns = ["campaign_id", "lead_id", "state", "skip_reason", "planned_on"]
-    # Inline, because the statement's own RETURNING of a million ids would come back to Python.
-    freeze = insert(CampaignRecipient).from_select(columns, frozen).inline().on_conflict_do_nothing()
-    planned = db.session.execute(freeze.execution_options(preserve_rowcount=True)).rowcount
+    freeze = insert(CampaignRecipient).from_select(columns, frozen).on_conflict_do_nothing()
+    # Counted where it happens: a million rows do not come back to Python, and those of an earlier run do not count again.
+    written = freeze.returning(CampaignRecipient.state).cte("written")
+    counted = select(func.count(), func.count().filter(written.c.state == "skipped")).select_from(written)
+    planned, skipped = db.session.execute(counted).one()
     run(
         """
         INSERT INTO sends (campaign_id, kind, lead_id, channel, sender_id, recipient_address, recipient_name,
@@ -65,11 +67,7 @@ def write(campaign: Campaign, channel: str = "email") -> int:
     )  # fmt: skip
     if not planned:
         return 0
-    skipped = value(
-        "SELECT count(*) FROM campaign_recipients WHERE org_id = :org AND campaign_id = :id AND state = 'skipped'",
-        org=campaign.org_id, id=campaign.id,
-    )  # fmt: skip
-    campaign.target_count = planned
+    campaign.target_count = (campaign.target_count or 0) + planned
     tallies.add(campaign.id, channel, Counter(planned=planned, skipped=skipped))
     return planned
 
