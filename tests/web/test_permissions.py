@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
-from webapp.audience import leads, merges
+from webapp.audience import bulk, consents, leads, merges, policies
 from webapp.messaging import senders
 from webapp.platform.db import one, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
@@ -64,18 +64,29 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
         smtp = senders.save_smtp(None, SMTP)
         send = value(SEND, lead=world.lead_id, address=address)
         merging = twice(world.lead_id)
-        return world.ids() | {
+        consents.suppress("email", f"barred{org}@example.com", "manual")
+        return world.ids() | holdings(world.lead_id) | {
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
+            "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
             "token": signer().pack("unsubscribe", org, send),
+            "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip
+
+
+def holdings(lead_id: int) -> dict[str, int]:
+    """Returns the ids of a policy of a lead and of the fact that tells of one that was removed."""
+    policies.remove(policies.create(lead_id, {"number": "Gone"}))
+    return {"policy_id": policies.create(lead_id, {"number": "A-1"}).id, "removed_id": policies.latest_removal(lead_id)}
 
 
 def twice(lead_id: int) -> dict[str, int]:
     """Returns the ids of a lead like another, of a change of theirs, and of a merge that stands."""
     other, gone = (leads.create({"first_name": "Ada", "last_name": name}).id for name in ("Again", "Gone"))
+    action = bulk.start("add_tag", {"tag": "again"}, {"ids": [other]}).id
     leads.update(leads.get(lead_id), {"city": "Austin"})
-    return {"other_id": other, "merge_id": merges.merge(lead_id, gone).id, "fact_id": leads.latest_change(lead_id)}
+    merging = {"other_id": other, "action_id": action, "fact_id": leads.latest_change(lead_id)}
+    return merging | {"merge_id": merges.merge(lead_id, gone).id}
 
 
 @pytest.fixture
@@ -102,7 +113,7 @@ def visit(app, cast) -> Callable[..., Visitor]:
 
 
 def filled(rule: str, ids: dict) -> str:
-    return re.sub(r"<(?:[^:<>]+:)?(\w+)>", lambda found: str(ids[found[1]]), rule)
+    return re.sub(r"<(?:[^:<>]+:)?(\w+)>", lambda found: str(({"on": "2026-01-31"} | ids)[found[1]]), rule)
 
 
 def ask(who: Visitor, method: str, rule: str, ids: dict):

@@ -65,7 +65,7 @@ def clean(values: dict[str, Any]) -> dict[str, Any]:
 def _clean_field(field: str, value: Any) -> Any:
     if field not in EDITABLE:
         raise Invalid({field: "There is no such field."})
-    value = _storable(value)
+    value = storable(value)
     if isinstance(value, str):
         value = value.strip() or None
     if field == "tags":
@@ -87,7 +87,7 @@ def _clean_field(field: str, value: Any) -> Any:
     if field == "timezone" and value not in ZONES:
         raise Invalid({field: "Choose a time zone from the list."})
     if field == "value_estimate":
-        return _clean_amount(value)
+        return clean_amount(field, value)
     if field == "date_of_birth" and not date(1900, 1, 1) <= value <= now().date():
         raise Invalid({field: "Use a date from 1900 until today."})
     if isinstance(value, str) and len(value) > 200:
@@ -95,7 +95,8 @@ def _clean_field(field: str, value: Any) -> Any:
     return value
 
 
-def _clean_amount(value: Any) -> Decimal:
+def clean_amount(field: str, value: Any) -> Decimal:
+    """Returns an amount to the cent. Raises Invalid at the field."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -103,13 +104,13 @@ def _clean_amount(value: Any) -> Decimal:
     # To the cent before it is compared: what rounds up to ten thousand millions does not fit the column.
     if amount.is_finite() and 0 <= amount < 10**10 and (cents := amount.quantize(CENT, ROUND_HALF_UP)) < 10**10:
         return cents
-    raise Invalid({"value_estimate": "Use an amount from 0 to 9,999,999,999."})
+    raise Invalid({field: "Use an amount from 0 to 9,999,999,999."})
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Returns texts, also inside lists and mappings, without what PostgreSQL cannot hold: NUL and half characters."""
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "ignore").decode()
     if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return {_storable(k): _storable(v) for k, v in value.items()} if isinstance(value, dict) else value
+        return [storable(item) for item in value]
+    return {storable(k): storable(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -29,8 +29,10 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Audience",
         (
             Entry("Leads", "users", "leads.page", "leads.view"),
+            Entry("Policies", "file-certificate", "policies.page", "policies.view"),
             Entry("Segments", "filter", "segments.page", "segments.view"),
             Entry("Imports", "file-import", "imports.page", "imports.view"),
+            Entry("Suppressed", "ban", "suppressions.page", "suppressions.view"),
         ),
     ),
     (

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.audience.leads import one_of
 from webapp.platform.db import Base, Changing, Tenant, child_of, of_organization
 
+KINDS = ("leads", "policies")
 STATUSES = ("uploaded", "queued", "running", "done", "failed", "cancelled", "undone")
 
 
@@ -45,7 +46,7 @@ class Import(Tenant, Changing, Base):
     __table_args__ = (
         of_organization(),
         child_of("users", "created_by", "SET NULL"),
-        one_of("kind", ("leads",)),
+        one_of("kind", KINDS),
         one_of("status", STATUSES),
         Index(None, "org_id", "status"),
         Index(None, "org_id", "created_at", "id"),
@@ -91,4 +92,20 @@ class ImportChange(Tenant, Base):
         child_of("imports", "import_id"),
         child_of("leads", "lead_id"),
         Index(None, "org_id", "import_id", "lead_id", unique=True),
+    )
+
+
+class ImportPolicyChange(Tenant, Base):
+    """What an import did to a policy: before is empty where it made it, else both hold only the columns it changed."""
+
+    __tablename__ = "import_policy_changes"
+    import_id: Mapped[int]
+    policy_id: Mapped[int]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any]]
+    __table_args__ = (
+        child_of("imports", "import_id"),
+        child_of("policies", "policy_id"),
+        Index(None, "org_id", "import_id", "policy_id", unique=True),
+        Index(None, "org_id", "policy_id"),
     )
