@@ -25,6 +25,16 @@
     setTimeout(() => toast.remove(), toast.querySelector("form") ? 15000 : 6000);
   }
 
+  function ask(question, said, then) {
+    const dialog = $("#ask"), yes = $("[value=yes]", dialog);
+    $("p", dialog).textContent = question;
+    yes.textContent = said || "Yes";
+    yes.className = said ? "btn btn-primary" : "btn btn-danger";
+    dialog.returnValue = "no";
+    dialog.showModal();
+    dialog.addEventListener("close", () => { if (dialog.returnValue === "yes") then(); }, { once: true });
+  }
+
   // Questions before destructive acts, and no form sent twice by an impatient finger.
   let asked = null;
   document.addEventListener("submit", (event) => {
@@ -32,18 +42,7 @@
     const question = button?.dataset.ask || form.dataset.ask;
     if (question && asked !== form) {
       event.preventDefault();
-      const dialog = $("#ask");
-      $("p", dialog).textContent = question;
-      const yes = $("[value=yes]", dialog);
-      const said = button?.dataset.yes || form.dataset.yes;
-      yes.textContent = said || "Yes";
-      yes.className = said ? "btn btn-primary" : "btn btn-danger";
-      dialog.returnValue = "no";
-      dialog.showModal();
-      dialog.addEventListener("close", () => {
-        if (dialog.returnValue === "yes") { asked = form; form.requestSubmit(button); asked = null; }
-      }, { once: true });
-      return;
+      return ask(question, button?.dataset.yes || form.dataset.yes, () => { asked = form; form.requestSubmit(button); asked = null; });
     }
     if (form.method === "dialog" || form.method === "get" || button?.formTarget || form.hasAttribute("hx-post")) return;
     if (form.dataset.sent) return event.preventDefault();
@@ -93,15 +92,57 @@
     }
   });
 
-  // Bulk selection.
+  // Bulk selection: rows of the page, or all that match.
   document.addEventListener("change", (event) => {
     const form = event.target.closest("[data-bulk]");
     if (!form) return;
+    if (event.target.matches("[data-choose]")) return chooseArgument(form, event.target);
+    if (!event.target.matches("[data-check], [data-check-all]")) return;
     if (event.target.matches("[data-check-all]")) $$("[data-check]", form).forEach((box) => { box.checked = event.target.checked; });
-    const bar = $(".bulk-bar", form), n = $$("[data-check]:checked", form).length;
+    selectAll(form, false);
+  });
+  function selectAll(form, all) {
+    const bar = $(".bulk-bar", form), boxes = $$("[data-check]", form), n = boxes.filter((box) => box.checked).length;
     if (!bar) return;
+    const more = $("[data-bulk-all]", bar), isAll = $("[data-bulk-is-all]", bar), whole = $("[data-check-all]", form);
     bar.hidden = n === 0;
-    $("[data-bulk-count]", bar).textContent = `${n} selected`;
+    if (whole) { whole.checked = n === boxes.length; whole.indeterminate = n > 0 && n < boxes.length; }
+    if (isAll) isAll.value = all ? "yes" : "";
+    $("[data-bulk-count]", bar).textContent = all ? `All ${more.dataset.count} that match are selected` : `${n} selected`;
+    if (!more) return;
+    more.hidden = n < boxes.length;
+    more.textContent = all ? "Only this page" : `Select all ${more.dataset.count || "..."} that match`;
+    if (!more.hidden && !more.dataset.count) {
+      more.dataset.count = "...";
+      fetch(more.dataset.countAt, { headers: { Accept: "text/plain" } }).then((answer) => answer.text()).then((count) => {
+        more.dataset.count = count;
+        selectAll(form, isAll.value === "yes");
+      });
+    }
+  }
+  function chooseArgument(form, chosen) {
+    const needs = chosen.selectedOptions[0].dataset.needs;
+    $$("[data-bulk-argument]", form).forEach((box) => { box.hidden = box.dataset.bulkArgument !== needs; });
+    $(".bulk-bar [hx-target].btn-primary", form).hidden = !needs;
+    $("#bulk-error").textContent = "";
+    $$("[data-bulk-argument]", form).find((box) => !box.hidden)?.focus();
+  }
+  document.addEventListener("click", (event) => {
+    const more = event.target.closest("[data-bulk-all]");
+    if (more) selectAll(more.form, $("[data-bulk-is-all]", more.form).value !== "yes");
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches("[data-bulk-argument]")) return;
+    event.preventDefault();
+    $(".bulk-bar .btn-primary", event.target.form).click();
+  });
+  // What is done to more than a page of rows is asked about before.
+  document.addEventListener("htmx:confirm", (event) => {
+    const question = event.target.dataset?.bulkGo;
+    if (!question || $("[data-bulk-is-all]", event.target.form).value !== "yes") return;
+    event.preventDefault();
+    const more = $("[data-bulk-all]", event.target.form);
+    ask(question.replace("{n}", `${more.dataset.count} ${more.dataset.noun}`), event.target.dataset.yes, () => event.detail.issueRequest(true));
   });
 
   // A value edited in place: saved by Enter or by leaving it, given up by Esc. F2 opens it as a click does.

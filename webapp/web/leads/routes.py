@@ -6,11 +6,16 @@ from flask import request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from webapp.audience import consents, leads
-from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES
+from webapp.audience import consents, leads, segments
+from webapp.audience.lead_filters import FILTERS, NOBODY
+from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
 from webapp.audience.leads import ALIVE, Lead
+from webapp.platform import tenancy
+from webapp.platform.clock import local
+from webapp.platform.db import db
 from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
+from webapp.platform.users import User
 from webapp.web import filters
 from webapp.web.leads.forms import LeadForm
 from webapp.web.leads.room import lead_pages
@@ -18,8 +23,32 @@ from webapp.web.shell import go, needs, render, row_id, say, show_errors
 from webapp.web.table import Column, Filter, Table
 
 
-def _filter(name: str, label: str, values: tuple[str, ...]) -> Filter:
-    return Filter(name, label, tuple((v, filters.words(v)) for v in values), lambda v: getattr(Lead, name) == v)
+def _filter(name: str, label: str, choices: tuple[tuple[str, str], ...] = (), more: bool = False) -> Filter:
+    return Filter(name, label, choices, FILTERS[name], more)
+
+
+def _words(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((value, filters.words(value)) for value in values)
+
+
+def owners() -> tuple[tuple[str, str], ...]:
+    """Returns (id, name) of everybody a lead may belong to."""
+    found = db.session.execute(select(User.id, User.name).where(User.is_active).order_by(User.name))
+    return tuple((str(row.id), row.name) for row in found)
+
+
+def list_filters() -> tuple[Filter, ...]:
+    """Returns the filters of the list: what a page may ask for, and a bulk action."""
+    return (
+        _filter("status", "Status", _words(STATUSES)),
+        _filter("priority", "Priority", _words(PRIORITIES)),
+        _filter("insurance_type", "Insurance", _words(INSURANCE_TYPES)),
+        _filter("owner", "Owner", ((NOBODY, "Nobody"), *owners()), more=True),
+        _filter("customer_tier", "Tier", _words(TIERS), more=True),
+        _filter("state", "State", more=True),
+        _filter("source", "Source", more=True),
+        _filter("tag", "Tag", more=True),
+    )
 
 
 def _table() -> Table:
@@ -27,12 +56,13 @@ def _table() -> Table:
     return Table(
         name="leads",
         noun=("lead", "leads"),
-        query=select(Lead).where(ALIVE),
+        # The organisation is named for the planner, which then knows what to expect of the index.
+        query=select(Lead).where(Lead.org_id == tenancy.current_org(), ALIVE),
         key=Lead.id,
         columns=(
             Column("name", "Name", lambda lead: lead.name, Lead.name_key),
-            Column("email", "E-mail", lambda lead: lead.email or "–", wide=True, export=lambda lead: lead.email),
-            Column("phone", "Phone", lambda lead: lead.phone or "–", wide=True, export=lambda lead: lead.phone),
+            Column("email", "E-mail", lambda lead: lead.email or "–", wide=True),
+            Column("phone", "Phone", lambda lead: lead.phone or "–", wide=True),
             Column("status", "Status", lambda lead: filters.status(lead.status), export=lambda lead: lead.status),
             Column("insurance", "Insurance", lambda lead: filters.words(lead.insurance_type) or "–", wide=True,
                    export=lambda lead: lead.insurance_type),
@@ -40,16 +70,15 @@ def _table() -> Table:
             Column("value", "Est. value", lambda lead: filters.money(lead.value_estimate),
                    func.coalesce(Lead.value_estimate, -1), lambda lead: lead.value_estimate, numeric=True),
             Column("created", "Created", lambda lead: filters.day(lead.created_at), Lead.created_at,
-                   lambda lead: lead.created_at.isoformat(), wide=True),
+                   lambda lead: local(lead.created_at, filters.organization().timezone).date().isoformat(), wide=True),
         ),
         default_sort="-created",
         empty="No leads yet. Import a file of them, or add the first by hand.",
         url_of=lambda lead: url_for("leads.detail", lead_id=lead.id),
         search=leads.search,
         search_label="Name, e-mail or phone",
-        filters=(_filter("status", "Status", STATUSES), _filter("priority", "Priority", PRIORITIES),
-                 _filter("insurance_type", "Insurance", INSURANCE_TYPES)),
-        bulk=(("Delete", url_for("leads.bulk_delete"), "trash", ""),) if editor else (),
+        filters=list_filters(),
+        panel="leads/_bulk.html" if editor else "",
         can_export=can(current_user, "leads.export"),
     )  # fmt: skip
 
@@ -58,7 +87,9 @@ def _table() -> Table:
 @needs("leads.view")
 def page() -> Any:
     action = ("New lead", url_for("leads.new")) if can(current_user, "leads.edit") else None
-    return _table().respond("list.html", title="Leads", action=action)
+    static = segments.every(static_only=True)
+    known = {"statuses": STATUSES, "priorities": PRIORITIES, "owners": owners(), "segments": static}
+    return _table().respond("leads/page.html", title="Leads", action=action, **known)
 
 
 @lead_pages.route("/new", methods=["GET", "POST"])
