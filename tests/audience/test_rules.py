@@ -12,10 +12,8 @@ from tests.audience.rules_oracle import KINDS
 from tests.audience.rules_trees import CHOICES, LISTS, OPERATORS
 from webapp.audience import estimating, leads, segments
 from webapp.audience.leads import Lead
-from webapp.audience.rules.fields import FIELDS
 from webapp.audience.rules.asking import Asking
 from webapp.audience.rules.tree import RULE_LIMIT, parse, parse_flat
-from webapp.platform import organizations
 from webapp.platform.db import db, transaction
 from webapp.platform.errors import Invalid
 

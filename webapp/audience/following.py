@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 
-from webapp.audience import syncing
+from webapp.audience import membership, syncing
 from webapp.audience.segments import SWEEP, Segment
 from webapp.audience.timeline import FOLLOWED, HOUSEKEEPING, Cursor, after, cursor_of, horizon, move_cursor
 from webapp.platform import work
@@ -91,8 +91,10 @@ def _dynamic() -> list[Segment]:
 
 def count_afresh(reading: frozenset[str] | None = None) -> None:
     """Has every dynamic segment (or those whose rules read one of some fields) counted by the next sweep."""
-    for segment in _dynamic():
+    for segment in syncing.in_order(_dynamic()):
         if reading is None or segment.tree.reads() & reading:
+            # Whoever is counting it by what was before says so first, and does not say afterwards that it is done.
+            membership.lock(segment.id)
             run("UPDATE segments SET last_calculated_at = NULL WHERE id = :id", id=segment.id)
     work.announce(SWEEP)
 

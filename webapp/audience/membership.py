@@ -27,8 +27,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import ALIVE, Lead, one_of
-from webapp.audience.timeline import LeadEvent
-from webapp.platform import audit, tenancy
+from webapp.audience.timeline import FOLLOWED, LeadEvent
+from webapp.platform import audit, tenancy, work
 from webapp.platform.clock import local, now
 from webapp.platform.db import Base, Tenant, child_of, db, rows, run, value
 from webapp.platform.organizations import current as current_organization
@@ -119,7 +119,10 @@ def count_moves(statement: Select) -> Counter[str]:
     """Runs a `move` and returns how many entered and exited."""
     written = statement.subquery()
     counted = select(written.c.type, func.count()).group_by(written.c.type)
-    return Counter(dict(db.session.execute(counted).tuples().all()))
+    moved = Counter(dict(db.session.execute(counted).all()))
+    if moved:
+        work.wake(FOLLOWED)
+    return moved
 
 
 def note_size(segment: Any, moved: Counter[str], size: int | None = None) -> None:

@@ -146,18 +146,18 @@ def save(
     cleaned, group = _checked(segment, values)
     before = segment.criteria if segment else None
     if segment is None:
-        segment = Segment(
-            criteria=EVERYONE, created_by=saved_by, is_dynamic=cleaned.pop("is_dynamic", True), version=0
-        )
+        segment = Segment(criteria=EVERYONE, created_by=saved_by, is_dynamic=cleaned.pop("is_dynamic", True), version=0)
     if group is not None:
         mode = "and" if group.match == "all" else "or"
         cleaned |= {"criteria": group.to_json(), "match_all_rules": mode == "and", "operator": mode}
         if cleaned["criteria"] != before:
             # Nothing counted by the old rules holds: the next sweep counts it afresh.
             cleaned["last_calculated_at"] = None
+    if segment.is_active is False and cleaned.get("is_active"):
+        cleaned["last_calculated_at"] = None  # nobody followed it while it was put away
     _write(segment, cleaned | {"version": segment.version + 1, "updated_by": saved_by})
-    if group is not None and segment.is_dynamic and segment.last_calculated_at is None:
-        run("UPDATE segments SET estimated_size = :n WHERE id = :id", n=count(group), id=segment.id)
+    if segment.is_dynamic and segment.last_calculated_at is None:
+        run("UPDATE segments SET estimated_size = :n WHERE id = :id", n=count(group or segment.tree), id=segment.id)
         db.session.refresh(segment, ["estimated_size"])
         work.announce(SWEEP)
     audit.record("segment.saved", "segment", segment.id, after={"name": segment.name, "criteria": segment.criteria})

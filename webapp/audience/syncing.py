@@ -13,6 +13,8 @@ from webapp.audience.leads import Lead
 from webapp.audience.membership import OPEN, SegmentMember, move
 from webapp.audience.rules.asking import Asking
 from webapp.audience.segments import Segment, people
+from webapp.audience.timeline import FOLLOWED
+from webapp.platform import work
 from webapp.platform.db import db, refresh_statistics, value
 from webapp.platform.errors import Refused
 
@@ -44,6 +46,7 @@ def sync_leads(segment: Segment, lead_ids: Sequence[int]) -> list[tuple[int, str
     db.session.refresh(segment)
     moved = [tuple(row) for row in db.session.execute(_difference(segment, Asking(ids=tuple(lead_ids))))]
     if moved:
+        work.wake(FOLLOWED)
         membership.note_size(segment, Counter(kind for _, kind in moved))
     return moved
 
@@ -67,8 +70,9 @@ def in_order(segments: Iterable[Segment]) -> list[Segment]:
     ordered: list[Segment] = []
 
     def place(segment: Segment) -> None:
-        for asked in sorted(references.asked_segments(segment.criteria) & set(waiting)):
-            place(waiting.pop(asked))
+        for asked in sorted(references.asked_segments(segment.criteria)):
+            if asked in waiting:  # and not placed behind one just before it
+                place(waiting.pop(asked))
         ordered.append(segment)
 
     while waiting:

@@ -48,14 +48,16 @@ def wake(kind: str) -> None:
 
 @event.listens_for(Session, "after_commit")
 def _keep_woken(session: Session) -> None:
-    if woken := session.info.pop("woken", None):
+    # Savepoints end here too: what was woken waits for the transaction around them.
+    if not session.in_nested_transaction() and (woken := session.info.pop("woken", None)):
         with _guard:
             _woken.update(woken)
 
 
 @event.listens_for(Session, "after_rollback")
 def _forget_woken(session: Session) -> None:
-    session.info.pop("woken", None)
+    if not session.in_nested_transaction():
+        session.info.pop("woken", None)
 
 
 def tell() -> int:

@@ -56,7 +56,7 @@ def word(value: Any) -> str:
 
 def number(value: Any) -> Decimal:
     """Returns a number, also of "1,000". Raises BadValue."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise BadValue("Give a number.")
     try:
         parsed = Decimal(str(value).strip().replace(",", ""))
