@@ -4,6 +4,8 @@ from flask import Flask
 from flask_migrate import Migrate
 
 from webapp import api, cli, tables
+from webapp.campaigns import personal as of_campaigns
+from webapp.messaging import personal as of_messages
 from webapp.platform import db as database
 from webapp.platform import logs, secrets, signing
 from webapp.platform.config import ROOT, Settings
@@ -40,6 +42,8 @@ def create_app(settings: Settings, owner_url: str, *, pool_size: int = 12) -> Fl
     database.init_app(app, owner_url, pool_size)
     Migrate(app, database.db, directory=str(ROOT / "migrations"), compare_type=True)
     assert tables.metadata is database.Base.metadata
+    for kept in (of_messages, of_campaigns):
+        kept.register()
     app.url_defaults(_version_static)
     face.init_app(app)
     api.init_app(app)

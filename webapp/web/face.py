@@ -29,6 +29,7 @@ from webapp.web.leads.routes import lead_pages
 from webapp.web.mailbox.routes import mailbox_pages
 from webapp.web.navigation import menu
 from webapp.web.policies.routes import policy_pages
+from webapp.web.privacy.routes import privacy_pages
 from webapp.web.public.blueprint import Sessions
 from webapp.web.public.routes import public
 from webapp.web.scheduler.routes import scheduler_pages
@@ -46,7 +47,7 @@ CSP = (
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, template_pages, campaign_pages, mailbox_pages,
-    sender_pages, user_pages, scheduler_pages, audit_pages, consent_pages, suppression_pages, public,
+    sender_pages, user_pages, scheduler_pages, audit_pages, consent_pages, suppression_pages, privacy_pages, public,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()
