@@ -148,7 +148,13 @@
   // A value edited in place: saved by Enter or by leaving it, given up by Esc. F2 opens it as a click does.
   document.addEventListener("submit", (event) => {
     const form = event.target.closest("[data-in-place]");
-    if (form) form.dataset.saving = "yes";
+    if (!form) return;
+    if (!event.defaultPrevented) {
+      // Faster than htmx took the form up: never let the browser send it by itself.
+      event.preventDefault();
+      return setTimeout(() => form.isConnected && form.requestSubmit(), 30);
+    }
+    form.dataset.saving = "yes";
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-in-place] select")) event.target.form.requestSubmit();

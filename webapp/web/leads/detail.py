@@ -11,7 +11,7 @@ from webapp.campaigns import campaigns, received
 from webapp.platform.clock import local, now
 from webapp.platform.db import db
 from webapp.platform.errors import NotFound
-from webapp.web.leads.fields import facts_of, users_named
+from webapp.web.leads.fields import LABELS, facts_of, users_named
 from webapp.web.leads.room import lead_pages
 from webapp.web.shell import needs, render
 
@@ -69,7 +69,7 @@ def _timeline(lead_id: int, before: tuple[datetime, int] | None = None) -> dict[
     more = f"{shown[-1].occurred_at.isoformat()}~{shown[-1].id}" if len(found) > TIMELINE_PAGE else None
     return {
         "lead_id": lead_id, "facts": shown, "following": more, "kind": kind, "kinds": KINDS,
-        "names": _campaign_names(shown), "people": users_named(_people(shown)),
+        "labels": LABELS, "names": _campaign_names(shown), "people": users_named(_people(shown)),
     }  # fmt: skip
 
 
