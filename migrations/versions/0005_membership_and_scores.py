@@ -576,6 +576,8 @@ def upgrade():
         op.f("fk_segments_org_id_updated_by"), "segments", "users", ["org_id", "updated_by"], ["org_id", "id"],
         ondelete="SET NULL (updated_by)",
     )  # fmt: skip
+    op.add_column("api_tokens", sa.Column("counted_from", postgresql.TIMESTAMP(timezone=True), nullable=True))
+    op.add_column("api_tokens", sa.Column("calls", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("suppressions", sa.Column("note", sa.Text(), nullable=True))
     # As leads.email_key and phone are: look-ups and prefixes then use the index.
     op.alter_column("suppressions", "address", type_=sa.Text(collation="C"), existing_nullable=False)
@@ -645,6 +647,8 @@ def downgrade():
     op.drop_index(op.f("ix_suppressions_org_id_address_id"), table_name="suppressions")
     op.alter_column("suppressions", "address", type_=sa.Text(), existing_nullable=False)
     op.drop_column("suppressions", "note")
+    op.drop_column("api_tokens", "calls")
+    op.drop_column("api_tokens", "counted_from")
     op.drop_column("segments", "updated_by")
     op.drop_column("segments", "version")
     op.drop_index("ix_lead_events_deeds", table_name="lead_events")

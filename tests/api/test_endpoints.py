@@ -35,6 +35,8 @@ ENDPOINTS = (
     Endpoint("POST", "/auth/token", None, {"email": "a@b.example", "password": "wrong"}),
     Endpoint("GET", "/leads", "leads.view"),
     Endpoint("POST", "/leads", "leads.edit", {"first_name": "Bea"}, 201),
+    Endpoint("POST", "/leads/bulk", "leads.edit", {"leads": [{"external_id": "A-1", "first_name": "Bea"}]}),
+    Endpoint("POST", "/events", "leads.edit", {"events": [{"external_id": "A-1", "type": "quote_requested"}]}, 201),
     Endpoint("GET", "/leads/<lead_id>", "leads.view"),
     Endpoint("PUT", "/leads/<lead_id>", "leads.edit", {"city": "Austin"}),
     Endpoint("DELETE", "/leads/<lead_id>", "leads.edit"),

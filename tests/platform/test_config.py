@@ -36,6 +36,8 @@ def test_the_secret_key_is_made_once_and_kept_private(tmp_path):
         ("BASE_URL", "canvass.example.com"),
         ("BASE_URL", "https://x.example/?a=b"),
         ("LOG_LEVEL", "LOUD"),
+        ("API_RATE_LIMIT", "0"),
+        ("API_RATE_LIMIT", "plenty"),
     ],
 )
 def test_a_wrong_value_names_itself(tmp_path, name, value):

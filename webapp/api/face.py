@@ -49,6 +49,7 @@ def _authenticate() -> None:
     # Its own transaction: that a token was used is kept also where the call itself only reads.
     with transaction(org_id):
         g.user = api_tokens.user_of(jti)
+        api_tokens.count_call(jti, current_app.config["SETTINGS"].api_rate_limit)
     tenancy.enter(org_id)
     audit.context.set((audit.context.get() or {}) | {"actor_id": g.user.id})
 
@@ -125,6 +126,18 @@ def _flattened(messages: Any, path: tuple = ()) -> list[tuple[tuple, str]]:
 def _step(path: tuple, key: Any) -> tuple:
     # webargs puts the place it read from first; the caller knows where they put it.
     return path if not path and key in ("json", "query", "form", "files", "json_or_form") else (*path, key)
+
+
+def problems_by_row(schema: ma.Schema, rows: list[Any]) -> tuple[dict[int, Any], dict[int, dict[str, str]]]:
+    """Reads many rows, each by itself. Returns the good ones as read and what is wrong with the others, by their place."""
+    try:
+        return dict(enumerate(schema.load(rows, many=True))), {}
+    except ma.ValidationError as problem:
+        wrong = {
+            place: {".".join(map(str, path)).replace("_schema", "row"): text for path, text in _flattened(said)}
+            for place, said in problem.normalized_messages().items()
+        }
+        return {place: row for place, row in enumerate(problem.valid_data) if place not in wrong}, wrong
 
 
 def _failure(_error: Exception) -> Response:

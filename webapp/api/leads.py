@@ -1,5 +1,6 @@
 """Leads."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +10,15 @@ from flask.views import MethodView
 from flask_smorest.fields import Upload
 from sqlalchemy import select
 
-from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
-from webapp.audience import leads, timeline
+from webapp.api.face import PAGE_LIMIT, PageArgs, answer, envelope, needs, paged, problems_by_row, room
+from webapp.api.reading import Row
+from webapp.audience import leads, timeline, upserting
 from webapp.audience.imports import imports
 from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
 from webapp.audience.leads import ALIVE, Lead
+from webapp.audience.rules.fields import FACT_NAME
+from webapp.audience.upserting import Result
+from webapp.platform.errors import Invalid
 
 lead_api = room("leads", "/leads", "People we may talk to")
 TEXT = {"validate": ma.validate.Length(max=200), "allow_none": True}
@@ -70,6 +75,39 @@ class FactSchema(ma.Schema):
     occurred_at = ma.fields.DateTime()
 
 
+class TimelineQuery(ma.Schema):
+    types = ma.fields.String(metadata={"description": "kinds of facts, separated by commas; all if not given"})
+    page_size = ma.fields.Integer(load_default=PAGE_LIMIT, validate=ma.validate.Range(1, PAGE_LIMIT))
+    cursor = ma.fields.String(metadata={"description": "next_cursor of the answer before, for deep reading"})
+
+
+class BulkInputSchema(ma.Schema):
+    leads = ma.fields.List(
+        Row(LeadInputSchema), required=True, validate=ma.validate.Length(1, upserting.LIMIT),
+        metadata={"description": "what is not given of a known lead stays; null empties a field"},
+    )  # fmt: skip
+    match_on = ma.fields.List(
+        ma.fields.String(validate=ma.validate.OneOf(upserting.KEYS)), load_default=list(upserting.KEYS),
+        validate=ma.validate.Length(1, len(upserting.KEYS)),
+        metadata={"description": "what a lead is found by; the first that finds one counts"},
+    )  # fmt: skip
+
+
+class BulkRowSchema(ma.Schema):
+    index = ma.fields.Integer(metadata={"description": "place of the row in the call, from 0"})
+    id = ma.fields.Integer(allow_none=True)
+    result = ma.fields.String(validate=ma.validate.OneOf(("created", "updated", "unchanged", "refused")))
+    errors = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String())
+
+
+class BulkSchema(ma.Schema):
+    created = ma.fields.Integer()
+    updated = ma.fields.Integer()
+    unchanged = ma.fields.Integer()
+    refused = ma.fields.Integer()
+    results = ma.fields.List(ma.fields.Nested(BulkRowSchema))
+
+
 class ImportFileSchema(ma.Schema):
     file = Upload(required=True)
 
@@ -109,6 +147,26 @@ class Leads(MethodView):
         return answer(leads.create(body, source="api"), "Lead created")
 
 
+@lead_api.route("/bulk")
+class BulkLeads(MethodView):
+    @needs("leads.edit")
+    @lead_api.arguments(BulkInputSchema)
+    @lead_api.response(200, envelope(BulkSchema))
+    def post(self, body: dict[str, Any]) -> Any:
+        """Adds or changes up to 10,000 leads, each row by itself: one that is refused keeps no other from being taken.
+
+        Two rows of one person are taken in their order. A row whose e-mail address, phone number or external id belongs
+        to another lead than the one it was found by is refused. Consents are not changed.
+        """
+        good, errors = problems_by_row(LeadInputSchema(), body["leads"])
+        results = {place: Result("refused", errors=said) for place, said in errors.items()}
+        results |= upserting.upsert(good, tuple(dict.fromkeys(body["match_on"])))
+        told = [{"index": place, **vars(results[place])} for place in sorted(results)]
+        kinds = [row["result"] for row in told]
+        counts = {kind: kinds.count(kind) for kind in ("created", "updated", "unchanged", "refused")}
+        return answer(counts | {"results": told}, f"{len(told) - counts['refused']:,} of {len(told):,} rows taken")
+
+
 @lead_api.route("/<int:lead_id>")
 class OneLead(MethodView):
     @needs("leads.view")
@@ -137,12 +195,45 @@ class OneLead(MethodView):
 @lead_api.route("/<int:lead_id>/timeline")
 class LeadTimeline(MethodView):
     @needs("leads.view")
+    @lead_api.arguments(TimelineQuery, location="query")
     @lead_api.response(200, envelope(FactSchema, many=True))
-    def get(self, lead_id: int) -> Any:
-        """Returns the latest 200 facts about a lead, newest first."""
+    def get(self, args: dict[str, Any], lead_id: int) -> Any:
+        """Lists the facts about a lead, newest first; page on with `cursor`."""
         leads.get(lead_id)
-        facts = timeline.of_lead(lead_id, limit=200)
-        return answer(facts, total=len(facts), page=1, page_size=200)
+        types, size = _types(args.get("types")), args["page_size"]
+        before = _place(args["cursor"]) if "cursor" in args else None
+        facts = timeline.of_lead(lead_id, before=before, types=types, limit=size + 1)
+        more = _cursor(facts[size - 1]) if len(facts) > size else None
+        total = timeline.count_of_lead(lead_id, types)
+        return answer(facts[:size], total=total, page=1, page_size=size, next_cursor=more)
+
+
+def _types(said: str | None) -> list[str] | None:
+    if said is None:
+        return None
+    types = [name.strip() for name in said.split(",")]
+    if len(types) > 50 or not all(FACT_NAME.fullmatch(name) for name in types):
+        raise Invalid({"types": "Give kinds of facts, separated by commas: email_opened,email_clicked."})
+    return types
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def _cursor(fact: Any) -> str:
+    return f"{(fact.occurred_at - EPOCH) // MICROSECOND}.{fact.id}"
+
+
+def _place(cursor: str) -> tuple[datetime, int]:
+    """Returns (occurred_at, id) of the last fact that was read. Raises Invalid."""
+    try:
+        at, _, fact_id = cursor.partition(".")
+        if not cursor.isascii() or len(cursor) > 40 or not fact_id.isdecimal() or int(fact_id) >= 2**63:
+            raise ValueError(cursor)
+        return EPOCH + int(at) * MICROSECOND, int(fact_id)
+    except (ValueError, OverflowError):
+        raise Invalid({"cursor": "This is not a cursor of ours."}) from None
 
 
 @lead_api.route("/import")

@@ -52,6 +52,14 @@ def _unholdable(value: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple
                 yield from _unholdable(inner, (*place, str(key)))
 
 
+class Row(ma.fields.Nested):
+    """A row of many, described as its schema and read as it is: each is judged by itself (`face.problems_by_row`), so
+    that what is wrong with one refuses no other."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return value
+
+
 def id_field(**options: Any) -> ma.fields.Integer:
     """Returns the field of a row's id."""
     return ma.fields.Integer(validate=ma.validate.Range(1, BIGGEST_ID), **options)

@@ -185,3 +185,11 @@ def of_lead(
         where += " AND type = ANY(:types)"
         params["types"] = types
     return rows(f"SELECT * FROM lead_events WHERE {where} ORDER BY occurred_at DESC, id DESC LIMIT :limit", **params)
+
+
+def count_of_lead(lead_id: int, types: list[str] | None = None) -> int:
+    """Returns how many facts there are about a lead, of some types or of all."""
+    return value(
+        "SELECT count(*) FROM lead_events WHERE lead_id = :lead AND (CAST(:types AS text[]) IS NULL OR type = ANY(:types))",
+        lead=lead_id, types=types,
+    )  # fmt: skip

@@ -10,8 +10,8 @@ from sqlalchemy import Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Tenant, child_of, db, run
-from webapp.platform.errors import Refused
+from webapp.platform.db import Base, Tenant, child_of, db, one, run
+from webapp.platform.errors import Refused, TooMany
 from webapp.platform.organizations import Organization
 from webapp.platform.users import User
 
@@ -27,6 +27,9 @@ class ApiToken(Tenant, Base):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    # The minute its calls are being counted in, and how many it has made in it.
+    counted_from: Mapped[datetime | None]
+    calls: Mapped[int] = mapped_column(server_default="0")
     __table_args__ = (child_of("users", "user_id"), Index(None, "org_id", "jti", unique=True))
 
 
@@ -73,3 +76,20 @@ def user_of(jti: str) -> User:
         jti=jti,
     )
     return user
+
+
+def count_call(jti: str, limit: int) -> None:
+    """Counts a call of a token, across all processes. limit: calls in a minute, which begins with the first of them.
+    Raises TooMany beyond it; what is refused is not counted."""
+    # A count lost in a power cut is no loss: no call waits for the disk because of it.
+    run("SET LOCAL synchronous_commit = off")
+    over = "counted_from IS NULL OR counted_from <= now() - interval '1 minute'"
+    counted = one(
+        f"UPDATE api_tokens SET calls = CASE WHEN {over} THEN 1 ELSE calls + 1 END,"
+        f" counted_from = CASE WHEN {over} THEN now() ELSE counted_from END WHERE jti = :jti"
+        " RETURNING calls, ceil(extract(epoch FROM counted_from + interval '1 minute' - now())) AS seconds",
+        jti=jti,
+    )
+    if counted and counted.calls > limit:
+        wait = max(int(counted.seconds), 1)
+        raise TooMany(f"This token has made its {limit:,} calls of this minute. Try again in {wait} seconds.", wait)

@@ -23,6 +23,7 @@ class Settings:
     secret_key: signs sessions and tokens, and encrypts senders' credentials.
     base_url: public address without a trailing slash, used in every link that leaves the house.
     log_level: one of LOG_LEVELS. production: True logs one JSON line an event.
+    api_rate_limit: calls of the API one token may make in a minute.
     """
 
     port: int
@@ -32,6 +33,7 @@ class Settings:
     base_url: str
     log_level: str
     production: bool
+    api_rate_limit: int = 600
 
     @classmethod
     def from_env(cls, env: dict[str, str] | None = None) -> "Settings":
@@ -51,12 +53,19 @@ class Settings:
             base_url=_base_url(env.get("BASE_URL") or f"http://127.0.0.1:{port}"),
             log_level=_log_level(env.get("LOG_LEVEL") or "INFO"),
             production=bool(env.get("DATABASE_URL")),
+            api_rate_limit=_rate(env.get("API_RATE_LIMIT") or "600"),
         )
 
 
 def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
         raise BadSetting(f"PORT must be a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _rate(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 7 or int(text) < 1:
+        raise BadSetting(f"API_RATE_LIMIT must be a number of calls a minute, 1 or more, not {text!r}")
     return int(text)
 
 
