@@ -153,7 +153,7 @@ def test_a_no_of_theirs_is_lifted_with_a_reason_only(cast, tx):
                 "suppression_lifted", reason, "new mailbox" if needed else None,
             )  # fmt: skip
         noted = one("SELECT before, after FROM audit_log WHERE action = 'suppression.lifted' ORDER BY id LIMIT 1")
-        assert noted.before["address"] == "ad\u2022@example.com" and noted.after == {"why": "new mailbox"}
+        assert noted.before["address"] == "ad\u2022\u2022\u2022@example.com" and noted.after == {"why": "new mailbox"}
         with pytest.raises(NotFound):
             suppressions.lift([entry.id])
 

@@ -76,7 +76,7 @@ def test_somebody_asked_gets_one_message_with_a_link_and_agrees_by_its_button(ap
         assert ask_again(path).status_code == 200
     with tx():
         assert consent(lead) == "pending"
-    assert "May we write to ad•@example.com?" in browser.get(path).text
+    assert "May we write to ad•••@example.com?" in browser.get(path).text
     for _ in range(2):
         answer = browser.post(path)
         assert answer.status_code == 200 and "Thank you" in answer.text

@@ -77,7 +77,7 @@ def _read(
             continue
         counts["refused"] += 1
         if len(refused) < SHOWN:
-            why = f"This is not {what}." if text.strip() else f"There is not {what} here."
+            why = f"This is not {what}." if text.strip() else f"There is no {what.split(maxsplit=1)[1]} in this row."
             refused.append(Refused(row, text.replace("\0", "").strip()[:100], why))
 
 
@@ -233,9 +233,7 @@ def lift(ids: list[int], why: str = "") -> int:
 def veiled(address: str) -> str:
     """Returns an address in part: enough to recognise one that is known, too little to learn another."""
     local, at, domain = address.partition("@")
-    if not at:
-        return f"{address[:2]}{'•' * max(len(address) - 4, 1)}{address[-2:]}"
-    return f"{local[:2]}{'•' * max(len(local) - 2, 1)}@{domain}"
+    return f"{local[:2]}•••@{domain}" if at else f"{address[:2]}•••{address[-2:]}"
 
 
 def search(term: str) -> Any:

@@ -30,10 +30,13 @@ LETTER = {
     "description": "Asks somebody to confirm that we may write to them. Sent from a lead's page.",
     "subject_line": "May {{ company_name }} write to you?",
     "preview_text": "One click and you are subscribed. Without it we do not write again.",
-    "html_content": """<h1>Hello {{ first_name|default("there", true) }},</h1>
+    "html_content": """<div style="max-width:32rem;margin:0 auto;padding:24px 16px;font:16px/1.5 sans-serif;color:#1c2333">
+<h1 style="font-size:22px;margin:0 0 16px">Hello {{ first_name|default("there", true) }},</h1>
 <p>you, or somebody with your address, asked to hear from {{ company_name }} by e-mail.</p>
-<p><a href="{{ confirm_url }}">Yes, write to me</a></p>
+<p style="margin:24px 0"><a href="{{ confirm_url }}" style="background:#2f5bd3;color:#fff;padding:12px 22px;\
+border-radius:7px;text-decoration:none;font-weight:bold;display:inline-block">Yes, write to me</a></p>
 <p>If you did not ask for this, you need do nothing: without your answer we do not write to you again.</p>
+</div>
 """,
 }  # fmt: skip
 

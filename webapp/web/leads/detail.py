@@ -6,7 +6,7 @@ from typing import Any
 from flask import redirect, request, url_for
 from sqlalchemy import select
 
-from webapp.audience import consents, leads, membership, merges, policies, timeline
+from webapp.audience import consents, leads, membership, merges, policies, scores, timeline
 from webapp.campaigns import campaigns, received
 from webapp.platform.clock import local, now
 from webapp.platform.db import db
@@ -38,7 +38,6 @@ def detail(lead_id: int) -> Any:
         if kept is None:
             raise
         return redirect(url_for("leads.detail", lead_id=kept))
-    history = timeline.of_lead(lead_id, types=["consent_changed", "suppressed"], limit=50)
     return render(
         "leads/detail.html",
         lead=lead,
@@ -47,12 +46,12 @@ def detail(lead_id: int) -> Any:
         policies=policies.of_lead(lead_id),
         consents=consents.of_lead(lead_id),
         channels=consents.CHANNELS,
-        suppressed={
-            channel: bool(address) and consents.is_suppressed(channel, address)
-            for channel, address in (("email", lead.email), ("sms", lead.phone), ("whatsapp", lead.phone))
-        },
-        consent_history=history,
+        suppressed=consents.suppressed_of(lead),
+        consent_history=consents.history(lead_id),
         memberships=membership.of_lead(lead_id),
+        scores=scores.of_lead(lead_id),
+        personas=persona_scores.of_lead(lead_id),
+        scores=scores.of_lead(lead_id),
         merged=merges.of_lead(lead_id),
         likely=merges.likely(lead),
         **(_timeline(lead_id) | _received(lead_id)),

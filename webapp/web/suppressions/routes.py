@@ -28,7 +28,7 @@ def _table() -> Table:
         key=Suppression.id,
         columns=(
             Column("address", "Address", lambda s: s.address, Suppression.address),
-            Column("channel", "Channel", lambda s: CHANNEL_WORDS[s.channel], export=lambda s: s.channel),
+            Column("channel", "Channel", lambda s: CHANNEL_WORDS[s.channel], export=lambda s: s.channel, wide=True),
             Column("reason", "Reason", lambda s: REASON_WORDS[s.reason], export=lambda s: s.reason),
             Column("note", "Note", lambda s: s.note or "–", wide=True, wraps=True, export=lambda s: s.note),
             Column("since", "Since", lambda s: filters.day(s.created_at), Suppression.created_at,
@@ -64,10 +64,11 @@ def new() -> Any:
             say(_words(suppressions.add(form.channel.data, form.addresses.data, form.reason.data, form.note.data)))
             return go("suppressions.page")
         except Invalid as problem:
-            # One line for each refused line; under the field there is room for the first.
-            first, *refused = problem.errors.pop("addresses", "").split("\n")
+            # One message for each refused line; under the field there is room for one.
+            told = problem.errors.pop("addresses", "").split("\n")
+            refused = told if len(told) > 1 else []
             show_errors(form, problem)
-            form.addresses.errors = [first] if first else []
+            form.addresses.errors = [f"{len(told)} lines are refused."] if refused else [t for t in told if t]
     status = 422 if request.method == "POST" else 200
     return render("suppressions/new.html", status=status, form=form, refused=refused)
 
