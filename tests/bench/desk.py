@@ -12,7 +12,7 @@ from flask_migrate import upgrade
 from webapp import create_app
 from webapp.platform import organizations
 from webapp.platform.config import Settings
-from webapp.platform.db import db, refresh_statistics, run, transaction
+from webapp.platform.db import db, one, refresh_statistics, run, transaction
 from webapp.platform.embedded import Embedded
 
 
@@ -54,3 +54,18 @@ def add_leads(org: int, n: int) -> None:
             "INSERT INTO consents (lead_id, channel, status, source) SELECT id, 'email', 'subscribed', 'bench' FROM leads"
         )
     refresh_statistics("leads", "consents")
+
+
+def add_facts(org: int, n: int) -> None:
+    """Adds n facts of five kinds over the last 400 days, spread over all leads, each of one of 20 campaigns."""
+    with transaction(org):
+        first, people = one("SELECT min(id), count(*) FROM leads WHERE org_id = :org", org=org)
+        run(
+            "INSERT INTO lead_events (lead_id, type, payload, occurred_at) SELECT :first + (g * 7907) % :people,"
+            " (ARRAY['email_sent','email_sent','email_opened','page_visited','page_visited','call_logged','email_sent',"
+            "'email_opened','page_visited','email_clicked'])[1 + g % 10],"
+            " jsonb_build_object('campaign_id', 1 + g % 20), now() - (g * 7919 % 576000) * interval '1 minute'"
+            " FROM generate_series(1, CAST(:n AS bigint)) g",
+            n=n, first=first, people=people,
+        )  # fmt: skip
+    refresh_statistics("lead_events")

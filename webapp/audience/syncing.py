@@ -6,7 +6,7 @@ Only the difference is written. Nobody is taken out and put back, nothing is emp
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import ARRAY, BigInteger, Select, any_, func, join, or_, select
 
 from webapp.audience import membership, references
 from webapp.audience.leads import Lead
@@ -53,15 +53,22 @@ def sync_leads(segment: Segment, lead_ids: Sequence[int]) -> list[tuple[int, str
 
 def _difference(segment: Segment, asking: Asking) -> Select:
     matched = people(segment.tree, Lead.id, asking=asking).cte("matched").prefix_with("MATERIALIZED")
-    member = select(SegmentMember.lead_id).where(
+    member = select(SegmentMember.id, SegmentMember.lead_id).where(
         SegmentMember.org_id == asking.org_id, SegmentMember.segment_id == segment.id, OPEN
     )
     if asking.ids is not None:
         member = member.where(asking.only(SegmentMember.lead_id))
     stored = member.cte("stored").prefix_with("MATERIALIZED")
-    come = select(matched.c.id).where(~exists().where(stored.c.lead_id == matched.c.id))
-    gone = select(stored.c.lead_id).where(~exists().where(matched.c.id == stored.c.lead_id))
-    return move(segment, come, SegmentMember.lead_id.in_(gone))
+    # A full join is never done row by row, whatever PostgreSQL believes about a table it has not looked at yet; two
+    # anti-joins were, and took minutes where this takes a second.
+    both = join(matched, stored, matched.c.id == stored.c.lead_id, full=True)
+    apart = select(matched.c.id.label("came"), stored.c.id.label("gone")).select_from(both)
+    apart = apart.where(or_(matched.c.id.is_(None), stored.c.id.is_(None))).cte("apart").prefix_with("MATERIALIZED")
+    come = select(apart.c.came).where(apart.c.came.is_not(None))
+    gone = func.array(
+        select(apart.c.gone).where(apart.c.gone.is_not(None)).scalar_subquery(), type_=ARRAY(BigInteger())
+    )
+    return move(segment, come, SegmentMember.id == any_(gone))
 
 
 def in_order(segments: Iterable[Segment]) -> list[Segment]:
