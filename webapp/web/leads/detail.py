@@ -51,7 +51,6 @@ def detail(lead_id: int) -> Any:
         memberships=membership.of_lead(lead_id),
         scores=scores.of_lead(lead_id),
         personas=persona_scores.of_lead(lead_id),
-        scores=scores.of_lead(lead_id),
         merged=merges.of_lead(lead_id),
         likely=merges.likely(lead),
         **(_timeline(lead_id) | _received(lead_id)),
