@@ -114,6 +114,13 @@ def test_overlaps_count_stored_members(cast, tx):
         assert estimating.overlaps(parse(tree(inside(austin))), []) == []
 
 
+def test_letters_that_python_lowers_otherwise_than_the_database_contradict_nothing(cast, tx):
+    with tx():
+        leads.create({"first_name": "Ada", "city": "ΟΔΟΣ"})
+        asked = parse(tree(rule("city", "equals", "ΟΔΟΣ"), rule("city", "equals", "οδοσ")))
+        assert (segments.count(asked), contradictions.find(asked)) == (1, [])
+
+
 # Rules with so few values that they get in each other's way.
 NARROW = st.sampled_from([
     *(rule(field, operator, value) for field, values in

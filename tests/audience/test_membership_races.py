@@ -9,6 +9,7 @@ from tests.audience.members import by_rules, change, check, in_thread, inside, r
 from tests.audience.storm import Storm
 from webapp.audience import following, leads, membership, segments, syncing
 from webapp.platform.db import run, transaction
+from webapp.platform.errors import NotFound
 
 
 @pytest.fixture
@@ -108,6 +109,22 @@ def test_the_rules_are_those_there_are_when_the_turn_comes(app, cast, tx, reno, 
     with tx():
         assert stored(made) == {lead}
         assert segments.get(made).last_calculated_at is not None
+
+
+def test_a_segment_deleted_meanwhile_is_said_to_be_gone(app, cast, tx, reno):
+    _, made, lead = reno
+    for verb in (
+        syncing.sync,
+        lambda one: syncing.sync_leads(one, [lead]),
+        lambda one: segments.save(one, {"name": "X"}),
+    ):
+        with tx():
+            held = segments.get(made)
+            in_thread(app, cast.org, lambda id=made: segments.remove(segments.get(id))).result(10)
+            with pytest.raises(NotFound):
+                verb(held)
+        with tx():
+            made = segment("Another").id
 
 
 def test_the_same_leads_picked_by_many_at_once_are_in_it_once(app, cast, tx):

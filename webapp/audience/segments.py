@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ColumnElement, Index, Select, func, select
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience import membership, planning, references
@@ -110,6 +111,14 @@ def get(segment_id: int) -> Segment:
     return segment
 
 
+def read_again(segment: Segment, **how: Any) -> None:
+    """Reads a segment as it stands now. Raises NotFound where somebody deleted it meanwhile."""
+    try:
+        db.session.refresh(segment, **how)
+    except InvalidRequestError:
+        raise NotFound("That segment does not exist any more.") from None
+
+
 def picked_by_hand(segment_id: int) -> Segment:
     """Returns a static segment. Raises NotFound, and Refused for one whose rules decide."""
     segment = get(segment_id)
@@ -140,7 +149,7 @@ def save(
     version: the one the values were edited from; None writes over whatever is there.
     """
     if segment is not None:
-        db.session.refresh(segment, with_for_update={"key_share": True})
+        read_again(segment, with_for_update={"key_share": True})
         if version is not None and version != segment.version:
             raise Changed(segment)
     cleaned, group = _checked(segment, values)

@@ -12,7 +12,7 @@ from webapp.audience import membership, references
 from webapp.audience.leads import Lead
 from webapp.audience.membership import OPEN, SegmentMember, move
 from webapp.audience.rules.asking import Asking
-from webapp.audience.segments import Segment, people
+from webapp.audience.segments import Segment, people, read_again
 from webapp.audience.timeline import FOLLOWED
 from webapp.platform import work
 from webapp.platform.db import db, refresh_statistics, value
@@ -25,13 +25,13 @@ def sync(segment: Segment) -> Counter[str]:
     """Brings all of a dynamic segment up to date. Returns how many "segment_entered" and "segment_exited".
 
     Several processes may do it at once, and leads may change meanwhile: each waits for the one before it, then reads.
-    Raises Refused for a static one.
+    Raises Refused for a static one, and NotFound for one deleted meanwhile.
     """
     if not segment.is_dynamic:
         raise Refused("A static segment has the members it was given; there are no rules to bring it up to date by.")
     membership.lock(segment.id)
     # The rules as they are now that the lock is had, not as they were when it was asked for.
-    db.session.refresh(segment)
+    read_again(segment)
     moved = membership.count_moves(_difference(segment, Asking()))
     size = value("SELECT count(*) FROM segment_members WHERE org_id = :org AND segment_id = :id AND exited_at IS NULL",
                  org=segment.org_id, id=segment.id)  # fmt: skip
@@ -43,7 +43,7 @@ def sync_leads(segment: Segment, lead_ids: Sequence[int]) -> list[tuple[int, str
     """Brings some leads of a dynamic segment up to date. Returns (lead id, segment_entered | segment_exited) of those
     that moved."""
     membership.lock(segment.id)
-    db.session.refresh(segment)
+    read_again(segment)
     moved = [tuple(row) for row in db.session.execute(_difference(segment, Asking(ids=tuple(lead_ids))))]
     if moved:
         work.wake(FOLLOWED)

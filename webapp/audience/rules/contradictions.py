@@ -60,6 +60,8 @@ def _clash(rules: list[Rule]) -> str | None:
 
 def _allowed(said: list[tuple[str, Any]]) -> set[Any] | None:
     """Returns the only values that are left, or None where there is no such limit."""
+    if any(isinstance(value, str) and not value.isascii() for value in _listed(said)):
+        return None  # the database compares them, and it and Python do not agree on the lower case of every letter
     left: set[Any] | None = None
     for name, value in said:
         if name in ("equals", "in"):
@@ -70,6 +72,10 @@ def _allowed(said: list[tuple[str, Any]]) -> set[Any] | None:
             if name in ("not_equals", "not_in"):
                 left -= {_folded(item) for item in (value if name == "not_in" else [value])}
     return left
+
+
+def _listed(said: list[tuple[str, Any]]) -> list[Any]:
+    return [item for _, value in said for item in (value if isinstance(value, list) else [value])]
 
 
 def _bounds(said: list[tuple[str, Any]]) -> tuple[Any, Any]:
