@@ -12,7 +12,7 @@ from webapp.audience.lead_values import EDITABLE
 from webapp.audience.leads import ALIVE, Lead
 from webapp.platform import organizations
 from webapp.platform.clock import now
-from webapp.platform.db import db, rows, run, transaction, value
+from webapp.platform.db import db, refresh_statistics, rows, run, transaction, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 
 
@@ -232,3 +232,19 @@ def test_numbers_without_a_country_are_those_of_the_house(cast):
         organizations.current().country = "DE"
         assert leads.create({"phone": "030 901820"}).phone == "+4930901820"
         assert list(refused({"phone": "+1 555"})) == ["phone"]
+
+
+def test_a_search_reads_the_indexes_and_not_every_lead(cast, tx):
+    """Two of them hold the living only, and are not used where that is not said."""
+    with tx():
+        run("INSERT INTO leads (last_name, email, phone) SELECT 'L' || g, 'p' || g || '@example.com', '+1415200' || g"
+            " FROM generate_series(1000, 6000) g")  # fmt: skip
+    refresh_statistics("leads")
+    with tx():
+        run("SET LOCAL enable_seqscan = off")
+        asked = select(Lead.id).where(ALIVE, leads.search("4152001")).compile(
+            db.engine, compile_kwargs={"literal_binds": True}
+        )
+        plan = "\n".join(row[0] for row in rows(f"EXPLAIN {asked}".replace(":", "\\:")))
+        for key in ("name_key", "last_name_key", "email_key", "phone"):
+            assert f"ix_leads_org_id_{key}" in plan, plan

@@ -22,7 +22,9 @@ FORMS = (
 )  # fmt: skip
 ALSO = {"/templates/{template_id}": "/templates/preview", "/segments/{segment_id}": "/segments/live"}
 SMALL = (
-    ("/leads/{lead_id}/consent/email", {"status": "subscribed", "evidence": "yes"}),
+    ("/leads/{lead_id}/consents/email/withdraw", {"evidence": "yes"}),
+    ("/leads/{lead_id}/field/city", {"city": "Austin", "opened": ""}),
+    ("/leads/actions", {"action": "assign", "owner_id": "", "ids": "1", "all": "", "match": "q=x"}),
     ("/users/{user_id}/change", {"role": "marketer", "active": "yes"}),
     ("/account/theme", {"theme": "dark"}),
     ("/account", {"old_password": "x", "password": "y"}),

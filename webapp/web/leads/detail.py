@@ -6,7 +6,7 @@ from typing import Any
 from flask import redirect, request, url_for
 from sqlalchemy import select
 
-from webapp.audience import consents, leads, membership, merges, policies, scores, timeline
+from webapp.audience import consents, leads, membership, merges, persona_scores, policies, scores, timeline
 from webapp.campaigns import campaigns, received
 from webapp.platform.clock import local, now
 from webapp.platform.db import db

@@ -6,7 +6,7 @@ from flask import request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from webapp.audience import consents, leads, segments
+from webapp.audience import leads, segments
 from webapp.audience.lead_filters import FILTERS, NOBODY
 from webapp.audience.lead_values import INSURANCE_TYPES, PRIORITIES, STATUSES, TIERS
 from webapp.audience.leads import ALIVE, Lead
@@ -147,16 +147,3 @@ def restore() -> Any:
     n = leads.restore(ids)
     say(f"{n} {'lead' if n == 1 else 'leads'} restored.")
     return go("leads.detail", lead_id=ids[0]) if len(ids) == 1 and n else go("leads.page")
-
-
-@lead_pages.post("/<int:lead_id>/consent/<channel>")
-@needs("leads.edit")
-def consent(lead_id: int, channel: str) -> Any:
-    leads.get(lead_id)
-    wanted = request.form.get("status", "")
-    if channel not in consents.CHANNELS or wanted not in consents.STATUSES:
-        raise Invalid({"status": "Choose one of the list."}, "Choose one of the list.")
-    evidence = (request.form.get("evidence") or "").strip()[:500]
-    consents.set_consent(lead_id, channel, wanted, source=f"set by {current_user.name}", evidence=evidence or None)
-    say("Consent noted.")
-    return go("leads.detail", lead_id=lead_id)
