@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from flask import Flask, current_app
 
-from webapp.audience import bulk_running, following, leads, scores
+from webapp.audience import bulk_running, following, leads, persona_scores, scores
 from webapp.audience.bulk import WORK as BULK
 from webapp.audience.imports import imports
 from webapp.audience.segments import SWEEP
@@ -131,6 +131,15 @@ def clean_up() -> None:
             imports.prune()
 
 
+def keep_personas() -> None:
+    """Reckons everybody's personas afresh: leads are merged, deleted and restored without their groups being touched."""
+    with transaction():
+        organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
+    for org_id in organizations:
+        with transaction(org_id):
+            persona_scores.recompute()
+
+
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
@@ -139,6 +148,7 @@ JOBS = [
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
+    Job("personas", 86400, keep_personas, "Reckons afresh how sure we are who is which persona"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(
         "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
-from webapp.audience import bulk, consents, leads, merges, policies
+from webapp.audience import bulk, consents, groups, leads, merges, personas, policies
 from webapp.messaging import senders
 from webapp.platform.db import one, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
@@ -65,7 +65,7 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
         send = value(SEND, lead=world.lead_id, address=address)
         merging = twice(world.lead_id)
         consents.suppress("email", f"barred{org}@example.com", "manual")
-        return world.ids() | holdings(world.lead_id) | {
+        return world.ids() | holdings(world.lead_id) | meeting(world.lead_id) | {
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
@@ -78,6 +78,15 @@ def holdings(lead_id: int) -> dict[str, int]:
     """Returns the ids of a policy of a lead and of the fact that tells of one that was removed."""
     policies.remove(policies.create(lead_id, {"number": "Gone"}))
     return {"policy_id": policies.create(lead_id, {"number": "A-1"}).id, "removed_id": policies.latest_removal(lead_id)}
+
+
+def meeting(lead_id: int) -> dict[str, int]:
+    """Returns the ids of a group that a lead is in, of their membership, and of a persona with something said about it."""
+    group, persona = groups.create({"name": "Texans"}), personas.create({"name": "Young", "persona_type": "young"})
+    groups.add_members(group, [lead_id])
+    said = personas.add_attribute(persona, {"type": "age", "name": "Age", "value": "30"})
+    member = value("SELECT id FROM whatsapp_group_members WHERE lead_id = :lead", lead=lead_id)
+    return {"group_id": group.id, "member_id": member, "persona_id": persona.id, "attribute_id": said.id}
 
 
 def twice(lead_id: int) -> dict[str, int]:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from webapp.audience.lead_values import INSURANCE_TYPES, clean_amount, storable
+from webapp.audience.values import clean_each
 from webapp.platform.clock import local, now
 from webapp.platform.errors import Invalid
 from webapp.platform.organizations import current as current_organization
@@ -31,15 +32,7 @@ def today() -> date:
 
 def clean(values: dict[str, Any]) -> dict[str, Any]:
     """Returns the given fields as they are stored. Raises Invalid with a message for each that cannot be."""
-    cleaned, errors = {}, {}
-    for field, value in values.items():
-        try:
-            cleaned[field] = _clean_field(field, value)
-        except Invalid as problem:
-            errors |= problem.errors
-    if errors:
-        raise Invalid(errors)
-    return cleaned
+    return clean_each(values, _clean_field)
 
 
 def _clean_field(field: str, value: Any) -> Any:

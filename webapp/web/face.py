@@ -23,16 +23,19 @@ from webapp.web.account.routes import account, load_user
 from webapp.web.audit.routes import audit_pages
 from webapp.web.campaigns.routes import campaign_pages
 from webapp.web.consents.routes import consent_pages
+from webapp.web.groups.routes import group_pages
 from webapp.web.home.routes import home
 from webapp.web.imports.routes import import_pages
 from webapp.web.leads.routes import lead_pages
 from webapp.web.mailbox.routes import mailbox_pages
 from webapp.web.navigation import menu
+from webapp.web.personas.routes import persona_pages
 from webapp.web.policies.routes import policy_pages
 from webapp.web.privacy.routes import privacy_pages
 from webapp.web.public.blueprint import Sessions
 from webapp.web.public.routes import public
 from webapp.web.scheduler.routes import scheduler_pages
+from webapp.web.scores.routes import score_pages
 from webapp.web.segments.routes import segment_pages
 from webapp.web.senders.routes import sender_pages
 from webapp.web.shell import error_page, go, wants_fragment
@@ -46,8 +49,9 @@ CSP = (
 )
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
-    account, home, lead_pages, policy_pages, import_pages, segment_pages, template_pages, campaign_pages, mailbox_pages,
-    sender_pages, user_pages, scheduler_pages, audit_pages, consent_pages, suppression_pages, privacy_pages, public,
+    account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
+    template_pages, campaign_pages, mailbox_pages, sender_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
+    suppression_pages, privacy_pages, public,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()

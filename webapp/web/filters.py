@@ -19,7 +19,8 @@ DOTS = {
     "unknown": "orange", "skipped": "secondary", "cancelled": "secondary", "archived": "secondary", "new": "blue",
     "contacted": "azure", "qualified": "teal", "proposal": "purple", "lost": "secondary", "unsubscribed": "red",
     "overdue": "red", "due": "yellow", "paid": "green", "lapsed": "red", "expired": "secondary", "high": "orange",
-    "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary", "locked": "red", "undone": "secondary",
+    "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary",
+    "approved": "green", "refused": "secondary", "open": "yellow", "locked": "red", "undone": "secondary",
 }  # fmt: skip
 
 
