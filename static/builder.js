@@ -7,6 +7,7 @@
   const form = () => $("#segment-form");
 
   // Whatever is typed or chosen in the form asks for the figures again; what a row asks the server for comes back first.
+  document.body.addEventListener("rules-changed", () => keep());
   document.addEventListener("input", (event) => { if (event.target.form === form()) changed(); });
   document.addEventListener("change", (event) => { if (event.target.form === form() && event.target.name !== "overlap") changed(); });
   document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.target.closest?.("#rules")) changed(); });
@@ -49,14 +50,15 @@
     const list = node.parentElement, other = up ? node.previousElementSibling : node.nextElementSibling;
     const inner = other?.matches("[data-group]") ? $("[data-rules]", other) : null;
     const outer = list.closest("[data-group]");
-    if (inner && fits(node, inner)) up ? inner.append(node) : inner.prepend(node);
+    const tooDeep = inner && !fits(node, inner);
+    if (inner && !tooDeep) up ? inner.append(node) : inner.prepend(node);
     else if (other) up ? other.before(node) : other.after(node);
     else if (outer) up ? outer.before(node) : outer.after(node);
     else return;
     limit();
     changed();
     const place = [...node.parentElement.children].indexOf(node) + 1;
-    $("#moved").textContent = `Number ${place} of ${node.parentElement.children.length}, level ${depthOf(node.parentElement)}.`;
+    $("#moved").textContent = `${tooDeep ? `Groups go at most ${DEPTH} deep: past it. ` : ""}Number ${place} of ${node.parentElement.children.length}, level ${depthOf(node.parentElement)}.`;
   }
 
   function remove(node) {
@@ -73,24 +75,37 @@
     if (chip) { const box = chip.closest(".chips"); chip.closest(".chip").remove(); $(".chips-input", box).focus(); changed(); }
   });
 
-  // Chips. What is pasted with commas or lines becomes many.
+  // Chips. What is pasted with commas or lines becomes many; very many become lines of text.
+  const CHIPS = 40;
   function addChip(input) {
-    const words = input.value.split(/[,\n]/).map((word) => word.trim()).filter(Boolean);
-    const there = new Set($$("input[type=hidden]", input.parentElement).map((held) => held.value.toLowerCase()));
+    const words = input.value.split(/[,\r\n]/).map((word) => word.trim()).filter(Boolean);
+    const held = $$("input[type=hidden]", input.parentElement).map((one) => one.value);
+    const there = new Set(held.map((one) => one.toLowerCase()));
+    if (held.length + words.length > CHIPS) return toLines(input.parentElement, input, [...held, ...words]);
     for (const word of words) {
       if (there.has(word.toLowerCase())) continue;
-      const chip = document.createElement("span"), held = document.createElement("input"), cross = document.createElement("button"), sign = document.createElement("i");
+      there.add(word.toLowerCase());
+      const chip = document.createElement("span"), value = document.createElement("input"), cross = document.createElement("button"), sign = document.createElement("i");
       chip.className = "chip";
-      Object.assign(held, { type: "hidden", name: input.name, value: word });
+      Object.assign(value, { type: "hidden", name: input.name, value: word });
       Object.assign(cross, { type: "button" });
       cross.dataset.removeChip = "";
       cross.setAttribute("aria-label", `Remove ${word}`);
       sign.className = "ti ti-x";
       cross.append(sign);
-      chip.append(word, held, cross);
+      chip.append(word, value, cross);
       input.before(chip);
     }
     input.value = "";
+    changed();
+  }
+  function toLines(box, input, values) {
+    const lines = document.createElement("textarea");
+    Object.assign(lines, { className: "form-control", name: input.name.replace(/value$/, "lines"), rows: 4, value: [...new Set(values)].join("\n") });
+    lines.setAttribute("aria-label", input.getAttribute("aria-label").replace(/: add a value$/, ", one value a line"));
+    input.value = "";  // leaving the page takes its last word with it otherwise
+    box.replaceWith(lines);
+    lines.focus();
     changed();
   }
   document.addEventListener("paste", (event) => {
@@ -98,8 +113,9 @@
     const text = event.clipboardData?.getData("text") || "";
     if (!input || !/[,\n]/.test(text)) return;
     event.preventDefault();
-    input.value += text;
-    addChip(input);
+    // Not through the field: it would join the lines.
+    addChip({ value: `${input.value}${text}`, name: input.name, parentElement: input.parentElement, before: (chip) => input.before(chip), getAttribute: (name) => input.getAttribute(name) });
+    input.value = "";
   });
   document.addEventListener("change", (event) => { if (event.target.matches(".chips-input") && event.target.value) addChip(event.target); });
 
@@ -120,6 +136,7 @@
     const button = document.createElement("button");
     Object.assign(button, { type: "button", className: "form-select picker", textContent: select.selectedOptions[0]?.textContent || "Choose…" });
     button.setAttribute("aria-haspopup", "listbox");
+    button.setAttribute("aria-expanded", "false");
     button.setAttribute("aria-label", `Field: ${button.textContent}`);
     select.hidden = true;
     select.before(button);
@@ -138,7 +155,8 @@
     Object.assign(search, { type: "search", className: "form-control", placeholder: "Find a field", autocomplete: "off" });
     for (const [name, value] of [["role", "combobox"], ["aria-expanded", "true"], ["aria-controls", list.id], ["aria-label", "Find a field"]]) search.setAttribute(name, value);
     box.append(search, list);
-    button.parentElement.append(box);
+    button.after(box);
+    button.setAttribute("aria-expanded", "true");
     open = { select, button, box, search, list, at: 0, shown: [] };
     fill("");
     search.focus();
@@ -188,7 +206,8 @@
     if (event.key === "ArrowDown") mark(Math.min(open.at + 1, last));
     else if (event.key === "ArrowUp") mark(Math.max(open.at - 1, 0));
     else if (event.key === "Enter") { if (open.shown[open.at]) choose(open.shown[open.at].dataset.value); }
-    else if (event.key === "Escape" || event.key === "Tab") { const { button } = open; close(); if (event.key === "Escape") button.focus(); return; }
+    // Tab goes on from the button, as if the list had not been open.
+    else if (event.key === "Escape" || event.key === "Tab") { const { button } = open; close(); button.focus(); event.stopPropagation(); return; }
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -197,25 +216,48 @@
   function choose(value) {
     const { select, button } = open;
     close();
-    if (select.value === value) return button.focus();
+    button.focus();
+    if (select.value === value) return;
     select.value = value;
-    refocus = select.name;
+    button.textContent = select.selectedOptions[0].textContent;
     select.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
-  function close() { open?.box.remove(); open = null; }
+  function close() { open?.box.remove(); open?.button.setAttribute("aria-expanded", "false"); open = null; }
   document.addEventListener("mousedown", (event) => { if (open && !open.box.contains(event.target) && event.target !== open.button) close(); });
 
-  // A row that comes back keeps the cursor where the hand was.
-  let refocus = null;
-  document.addEventListener("change", (event) => { if (event.target.hasAttribute?.("hx-get") && event.target.closest(".rule")) refocus = event.target.name; });
+  // A row that comes back keeps the focus where the hand is by now, and what was typed since it was asked for.
+  const rowOf = (event) => event.detail.target?.matches?.(".rule") ? event.detail.target : null;
+  const typed = (row) => new Map($$("input:not([type=hidden]), textarea, select:not([hx-post])", row).map((box) =>
+    [`${box.name} ${box.type === "checkbox" ? box.value : ""}`, box.type === "checkbox" ? box.checked : box.value]));
+  const asked = new WeakMap();
+  let late = null;
+  document.addEventListener("htmx:configRequest", (event) => {
+    // Only the row's own part of the form: another's may be 10,000 lines.
+    const row = rowOf(event), data = event.detail.formData;
+    if (row && data) [...data.keys()].filter((name) => !name.startsWith(`${row.id.slice(5)}-`)).forEach((name) => data.delete(name));
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => { const row = rowOf(event); if (row) asked.set(row, typed(row)); });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const row = rowOf(event);
+    if (!row) return;
+    const before = asked.get(row) || new Map(), at = document.activeElement;
+    late = {
+      id: row.id,
+      typed: [...typed(row)].filter(([name, value]) => before.has(name) && before.get(name) !== value),
+      focus: !row.contains(at) ? null : at.matches(".picker") ? at.parentElement.querySelector("select").name : at.name ? `${at.name} ${at.type === "checkbox" ? at.value : ""}` : null,
+    };
+  });
   document.addEventListener("htmx:load", (event) => {
     const root = event.detail.elt;
     ready(root);
-    if (!refocus || !root.matches?.("[data-node]")) return;
-    const again = root.querySelector(`[name="${refocus}"]`);
-    (again?.hidden ? again.previousElementSibling : again)?.focus();
-    refocus = null;
+    if (!late || root.id !== late.id) return;
+    const { typed: words, focus } = late, boxes = $$("input:not([type=hidden]), textarea, select", root);
+    late = null;
+    const box = (name) => boxes.find((one) => `${one.name} ${one.type === "checkbox" ? one.value : ""}` === name || one.name === name);
+    for (const [name, value] of words) { const one = box(name); if (one) one[one.type === "checkbox" ? "checked" : "value"] = value; }
+    const one = focus && box(focus);
+    (one?.hidden ? $(".picker", root) : one)?.focus();
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     // A new rule: the hand goes on at its field.
@@ -225,4 +267,45 @@
     ready(row);
     (row.querySelector(".picker") || row.querySelector("select"))?.focus();
   });
+
+  // What is typed and not saved outlives a session that ends, a wrong turn and a closed lid: kept by this window alone.
+  const KEPT = "segment";
+  let keeping = 0;
+  function write(sent) {
+    clearTimeout(keeping);
+    keeping = 0;
+    const data = [...new FormData(form())].filter(([name]) => name !== "csrf_token" && name !== "overlap");
+    try { sessionStorage.setItem(KEPT, JSON.stringify({ at: location.pathname, sent, data })); } catch { /* too much to keep */ }
+  }
+  function keep() {
+    clearTimeout(keeping);
+    if (form() && $("#draft")) keeping = setTimeout(write, 300, false);
+  }
+  document.addEventListener("submit", (event) => { if (event.target === form() && $("#draft") && !event.defaultPrevented) write(true); });
+  addEventListener("pagehide", () => { if (keeping) write(false); });
+
+  function offer() {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) || "null"), box = $("#draft");
+    if (!kept || !box) return;
+    if (form().hasAttribute("data-typed") || (kept.sent && $(".toast-success"))) return sessionStorage.removeItem(KEPT);
+    box.hidden = kept.at !== location.pathname;
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-draft]");
+    if (!button) return;
+    const kept = JSON.parse(sessionStorage.getItem(KEPT));
+    sessionStorage.removeItem(KEPT);
+    $("#draft").hidden = true;
+    if (button.dataset.draft !== "bring") return;
+    const back = document.createElement("form");
+    Object.assign(back, { method: "post", action: form().action, hidden: true });
+    for (const [name, value] of [...kept.data, ["draft", "yes"], ["csrf_token", $("meta[name=csrf-token]").content]]) {
+      const box = document.createElement("textarea");  // which keeps lines
+      Object.assign(box, { name, value });
+      back.append(box);
+    }
+    document.body.append(back);
+    back.submit();
+  });
+  offer();
 })();

@@ -80,6 +80,11 @@ class Node:
         # A group that has nothing finished in it yet says nothing yet, neither that everybody matches.
         return replace(self, rules=[node for node in kept if node.rules != []])
 
+    def empty_groups(self) -> "list[Node]":
+        """Returns the groups in it that have no rule: what they would mean, nobody has said yet."""
+        inner = [node for node in self.rules or [] if node.rules is not None]
+        return [node for node in inner if not node.rules] + [e for node in inner for e in node.empty_groups()]
+
     def size(self) -> int:
         """Returns the number of rules in it."""
         return 1 if self.rules is None else sum(node.size() for node in self.rules)

@@ -19,15 +19,21 @@ OVERLAPS = 3
 
 @segment_pages.get("/rule")
 @needs("segments.edit")
+def new_rule() -> Any:
+    """A new row."""
+    return _row(builder.rule_node())
+
+
+@segment_pages.post("/rule")
+@needs("segments.edit")
 def rule() -> Any:
-    """One row again, after its field or operator was changed (or a new one)."""
+    """One row again, after its field or operator was changed; posted, as its value may be 10,000 lines."""
     key = request.args.get("row", "")
     if not key.isalnum() or len(key) > 20:
         return _row(builder.rule_node())
-    node = builder.posted_rule(request.args, key)
-    before = builder.rule_node({"field": request.args.get("was-field"), "operator": request.args.get("was-operator")})
-    if request.args.get("changed") == "field" or node.widget.partition("_")[0] != before.widget.partition("_")[0]:
-        node.raw = None if request.args.get("changed") == "field" else node.raw
+    node = builder.posted_rule(request.form, key)
+    if request.args.get("changed") == "field":
+        node.raw = None
     return _row(node)
 
 
@@ -64,13 +70,16 @@ def figures(root: Node) -> dict[str, Any]:
     except Invalid as problem:
         return {"problems": list(problem.errors.values()), "counts": {}}
     found = estimating.funnel(group)
-    for node, n in zip(finished.rules or [], found.steps, strict=True):
-        node.count = n
+    steps = finished.rules or []
+    counts = {node.key: n for node, n in zip(steps, found.steps, strict=True)}
+    for node in [*steps, *(root.rules or [])]:
+        node.count = counts.get(node.key)
     return {
         "funnel": found,
-        "steps": finished.rules,
-        "counts": {node.key: node.count for node in finished.rules or []},
+        "steps": steps,
+        "counts": counts,
         "unfinished": root.size() - finished.size(),
+        "empty_groups": len(root.empty_groups()),
         "contradictions": contradictions.find(group),
         "sample": estimating.sample(group, found.count, found.everyone),
         "in_words": say(group, references.names(group)),
@@ -81,8 +90,11 @@ def figures(root: Node) -> dict[str, Any]:
 @needs("segments.view")
 def reach() -> Any:
     """Whom the rules reach by channel, and what they share with other segments: slower, so asked for by itself."""
+    own = request.form.get("segment_id", type=int)
     try:
-        group = parse(builder.posted(request.form).finished().to_json())
+        # Who only looks has nothing to post: the rules of the segment are asked as they are stored.
+        seen = segments.get(own).tree if own and "match" not in request.form else None
+        group = seen or parse(builder.posted(request.form).finished().to_json())
     except Invalid:
         return "", 204
     return render_template("segments/_reach.html", **_reach(group))
@@ -95,6 +107,7 @@ def _reach(group: Group) -> dict[str, Any]:
     largest = sorted(others, key=lambda segment: -segment.estimated_size)[:OVERLAPS]
     compared = [segment for segment in others if segment.id in chosen] or largest
     return {
+        "by_hand": bool(chosen),
         "reach": estimating.reach(group),
         "overlaps": estimating.overlaps(group, compared),
         "others": others,

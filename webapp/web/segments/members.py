@@ -43,7 +43,7 @@ def _table(segment: Segment, moment: datetime | None) -> Table:
             Column("status", "Status", lambda row: filters.status(row.Lead.status), export=lambda row: row.Lead.status),
             Column("place", "Place", lambda row: ", ".join(filter(None, (row.Lead.city, row.Lead.state))) or "–", wide=True,
                    export=lambda row: ", ".join(filter(None, (row.Lead.city, row.Lead.state)))),
-            Column("value", "Est. value", lambda row: filters.money(row.Lead.value_estimate),
+            Column("value", "Est. value", lambda row: filters.money(row.Lead.value_estimate), wide=True,
                    export=lambda row: row.Lead.value_estimate, numeric=True),
             Column("since", "Member since", lambda row: filters.day(row.SegmentMember.entered_at), SegmentMember.entered_at,
                    lambda row: row.SegmentMember.entered_at.date().isoformat()),

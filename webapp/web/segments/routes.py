@@ -11,7 +11,7 @@ from webapp.audience.rules.words import say as in_plain_words
 from webapp.audience.segments import Changed, Segment
 from webapp.campaigns import campaigns
 from webapp.platform import users
-from webapp.platform.errors import Invalid
+from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.roles import can
 from webapp.web import filters
 from webapp.web.segments import builder
@@ -22,6 +22,7 @@ from webapp.web.segments.room import segment_pages
 from webapp.web.shell import go, needs, render, say, show_errors
 from webapp.web.table import Column, Filter, Table
 
+GONE = "Somebody deleted this segment while you were editing it. What you typed stands here: Save makes it anew."
 KINDS = (("dynamic", "By rules"), ("static", "By hand"), ("stakeholders", "Stakeholders"))
 
 
@@ -84,16 +85,22 @@ def edit(segment_id: int) -> Any:
 @segment_pages.post("/<int:segment_id>")
 @needs("segments.edit")
 def save(segment_id: int) -> Any:
-    return _edit(segments.get(segment_id))
+    try:
+        return _edit(segments.get(segment_id))
+    except NotFound:
+        return _edit(None, "match" not in request.form, GONE)
 
 
-def _edit(segment: Segment | None, static: bool = False) -> Any:
-    form, status, conflict = SegmentForm(obj=segment), 200, None
+def _edit(segment: Segment | None, static: bool = False, note: str = "") -> Any:
+    form, status, conflict = SegmentForm(obj=segment), 409 if note else 200, None
     static = static or (segment is not None and not segment.is_dynamic)
     root = _root(segment)
     if request.method == "POST":
-        root, status = builder.posted(request.form), 422
-        if form.validate():
+        root = builder.posted(request.form)
+        form.form_errors += [note] if note else []
+    if request.method == "POST" and not note and "draft" not in request.form:
+        status = 422
+        if form.validate() and not _show_empty_groups(form, root):
             try:
                 saved = _save(segment, form, None if static else root, static)
                 return go("segments.edit" if not static or segment else "segments.members", segment_id=saved.id)
@@ -106,6 +113,15 @@ def _edit(segment: Segment | None, static: bool = False) -> Any:
         conflict=conflict and {"who": users.name_of(conflict.updated_by), "words": in_words(conflict), "of": conflict},
         users_of=_users_of(segment), **({} if static else figures(root)), **choices(),
     )  # fmt: skip
+
+
+def _show_empty_groups(form: SegmentForm, root: Node) -> bool:
+    """Says of groups without rules that they need one. Returns False where there are none."""
+    empty = root.empty_groups()
+    for group in empty:
+        group.error = "Put a rule into this group, or remove it."
+    form.form_errors += ["A group has no rule in it."] if empty else []
+    return bool(empty)
 
 
 def _root(segment: Segment | None) -> Node:
