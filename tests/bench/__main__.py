@@ -1,8 +1,9 @@
 """Prints the performance table. Bounded: a few minutes on two cores."""
 
-from tests.bench import counting, importing, sending
+from tests.bench import counting, importing, segmenting, sending
 
 if __name__ == "__main__":
     importing.main()
     counting.main()
+    segmenting.main()
     sending.main()

@@ -14,6 +14,7 @@ from webapp.demo import (
     holdings,
     letters,
     materials,
+    memberships,
     past,
     people,
     permissions,
@@ -111,7 +112,9 @@ def _demo(rng: Random, now: datetime) -> None:
         past.write(plan, dispatches, made, marketer, now)
     writing.permissions(made_up)
     writing.timeline(made_up)
+    writing.settle()
     standings.give(made_up, now)
+    memberships.give(now)
     _draft(made, marketer)
 
 

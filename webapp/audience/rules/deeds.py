@@ -75,9 +75,12 @@ class DeedField(Field):
         return "deed"
 
     def words(self, operator: Operator, value: dict[str, Any], names: Names) -> str:
-        said = [self.label[:1].lower() + self.label[1:]]
-        if value["times"] > 1:
-            said.append(f"at least {value['times']} times")
+        said = f"{self.label[:1].lower()}{self.label[1:]} {self.circumstances(value, names)}".strip()
+        return f"did not: {said}" if operator is DID_NOT else said
+
+    def circumstances(self, value: dict[str, Any], names: Names) -> str:
+        """Returns how often, when and in which campaign, in words."""
+        said = [f"at least {value['times']} times"] if value["times"] > 1 else []
         if "within" in value:
             said.append(f"in the last {value['within']}")
         if "before" in value:
@@ -85,7 +88,7 @@ class DeedField(Field):
         if "campaign_id" in value:
             campaign = value["campaign_id"]
             said.append(f"in the campaign {names.get('campaigns', {}).get(campaign, f'number {campaign} (gone)')}")
-        return ("did not: " if operator is DID_NOT else "") + " ".join(said)
+        return " ".join(said)
 
     def evidence(self, lead: Lead, value: dict[str, Any], asking: Asking) -> str:
         found: tuple[int, datetime | None] = db.session.execute(

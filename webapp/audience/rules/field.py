@@ -105,8 +105,9 @@ class Field:
         if operator.shape == "pair":
             return " and ".join(self._show(end, names) for end in value)
         listed = value if isinstance(value, list) else [value]
-        more = f" or {len(listed) - 5:,} more" if len(listed) > 5 else ""
-        return " or ".join(self._show(item, names) for item in listed[:5]) + more
+        joiner = " and " if operator.name == "has_all" else " or "
+        more = f"{joiner}{len(listed) - 5:,} more" if len(listed) > 5 else ""
+        return joiner.join(self._show(item, names) for item in listed[:5]) + more
 
     def _show(self, value: Any, names: Names) -> str:
         if self.refers:

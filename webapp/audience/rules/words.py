@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from webapp.audience.rules.field import Names
+from webapp.audience.rules.calendar import BirthdayField
+from webapp.audience.rules.deeds import DID, DeedField
+from webapp.audience.rules.field import AttributeField, ColumnField, Names
+from webapp.audience.rules.holdings import PolicyCountField, PolicyField
 from webapp.audience.rules.tree import Group, Rule
 
 # (field, operator) -> how it is said of leads. What stands before the word "leads", and what behind it.
@@ -22,6 +25,14 @@ BEHIND = {
     ("consent.email", "equals"): "{} to e-mail", ("consent.sms", "equals"): "{} to SMS",
     ("consent.whatsapp", "equals"): "{} to WhatsApp",
 }  # fmt: skip
+# kind of fact -> (of those who did, of those who did not)
+DEEDS = {
+    "email_sent": ("sent an e-mail", "not sent an e-mail"), "email_opened": ("who opened an e-mail", "who opened no e-mail"),
+    "email_clicked": ("who clicked in an e-mail", "who clicked in no e-mail"),
+    "email_replied": ("who replied", "who did not reply"), "converted": ("who bought", "who did not buy"),
+    "page_visited": ("who visited the website", "who did not visit the website"),
+    "call_logged": ("spoken to on the phone", "not spoken to on the phone"),
+}  # fmt: skip
 
 
 def say(group: Group, names: Names | None = None) -> str:
@@ -32,7 +43,7 @@ def say(group: Group, names: Names | None = None) -> str:
     if group.match != "all":
         parts = [_inner(part, names) for part in group.rules]
         joined = " or ".join(parts)
-        return f"Leads: {joined}" if group.match == "any" else f"Leads but those: {joined}"
+        return f"Leads {joined}" if group.match == "any" else f"All leads but those {joined}"
     # In the order they are said in, whatever order they were written in: new auto leads.
     rules = [part for part in group.rules if isinstance(part, Rule)]
     before = [
@@ -43,17 +54,30 @@ def say(group: Group, names: Names | None = None) -> str:
 
 
 def _behind(part: Rule | Group, names: Names) -> str:
-    return _styled(part, BEHIND, names) or _inner(part, names)
+    if isinstance(part, Group):
+        return _inner(part, names)
+    return _styled(part, BEHIND, names) or _clause(part, names)
+
+
+def _clause(rule: Rule, names: Names) -> str:
+    """Returns a rule as it is said behind "leads"."""
+    said = rule.words(names)
+    if isinstance(rule.field, DeedField):
+        did, did_not = DEEDS.get(rule.field.type, (f"with “{rule.field.label}”", f"without “{rule.field.label}”"))
+        return f"{did if rule.operator is DID else did_not} {rule.field.circumstances(rule.value, names)}".strip()
+    if isinstance(rule.field, PolicyField):
+        return said.replace("holds", "holding", 1)
+    return f"whose {said}" if isinstance(rule.field, ColumnField | AttributeField | PolicyCountField | BirthdayField) else said
 
 
 def _inner(part: Rule | Group, names: Names) -> str:
     if isinstance(part, Rule):
-        return part.words(names)
+        return _styled(part, BEHIND, names) or _clause(part, names)
     said = {"all": " and ", "any": " or ", "none": " or "}[part.match].join(
         _inner(inner, names) for inner in part.rules
     )
     if not part.rules:
-        return "anybody"
+        return "that are anybody"
     return f"not ({said})" if part.match == "none" else f"({said})" if len(part.rules) > 1 else said
 
 

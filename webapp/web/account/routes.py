@@ -7,7 +7,7 @@ from flask import Blueprint, abort, current_app, redirect, render_template, requ
 from flask_login import UserMixin, current_user, login_required, login_user, logout_user
 from sqlalchemy import select
 
-from webapp.audience import scores
+from webapp.audience import scores, stakeholders
 from webapp.messaging import senders
 from webapp.platform import audit, organizations, tenancy, users
 from webapp.platform.clock import ZONES
@@ -210,6 +210,7 @@ def _open(org_id: int) -> None:
         name = organizations.current().name
         senders.ensure_local(name, f"hello@{host if '.' in host and not host[-1].isdigit() else 'canvass.example'}")
         scores.ensure_defaults()
+        stakeholders.ensure()
         audit.record("organization.created", "organization", org_id)
 
 
