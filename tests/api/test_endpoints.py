@@ -18,7 +18,8 @@ FILE = {"file": (CSV, "leads.csv")}
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One endpoint. body: one it takes. status: of its success. at: the status the campaign has to stand at first."""
+    """One endpoint. body: one it takes. status: of its success. at: the status the campaign has to stand at first.
+    query: names of ids its query needs. static: its segment is the one picked by hand."""
 
     method: str
     path: str
@@ -26,6 +27,8 @@ class Endpoint:
     body: Any = None
     status: int = 200
     at: str | None = None
+    query: tuple[str, ...] = ()
+    static: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -49,7 +52,11 @@ ENDPOINTS = (
     Endpoint("PUT", "/segments/<segment_id>", "segments.edit", {"name": "Renamed"}),
     Endpoint("DELETE", "/segments/<segment_id>", "segments.edit"),
     Endpoint("POST", "/segments/<segment_id>/evaluate", "segments.view"),
+    Endpoint("POST", "/segments/<segment_id>/update-memberships", "segments.edit"),
     Endpoint("GET", "/segments/<segment_id>/leads", "segments.view"),
+    Endpoint("POST", "/segments/<segment_id>/leads", "segments.edit", {"lead_ids": [1]}, static=True),
+    Endpoint("DELETE", "/segments/<segment_id>/leads", "segments.edit", {"lead_ids": [1]}, static=True),
+    Endpoint("GET", "/leads/<lead_id>/why", "segments.view", query=("segment_id",)),
     Endpoint("GET", "/segments/leads/<lead_id>", "segments.view"),
     Endpoint("GET", "/templates", "templates.view"),
     Endpoint("POST", "/templates", "templates.edit", TEMPLATE | {"name": "New"}, 201),
@@ -79,6 +86,9 @@ NAMING = [endpoint for endpoint in GUARDED if "<" in endpoint.path]
 
 
 def call(who: Caller, endpoint: Endpoint, ids: dict[str, int], **more: Any) -> Any:
+    ids = ids | {"segment_id": ids["static_id"]} if endpoint.static else ids
+    if endpoint.query:
+        more["query_string"] = {name: ids[name] for name in endpoint.query} | more.get("query_string", {})
     path = re.sub(r"<(\w+)>", lambda name: str(ids[name[1]]), endpoint.path)
     if endpoint.body is FILE:
         content, name = FILE["file"]

@@ -24,6 +24,7 @@ class World:
 
     lead_id: int
     segment_id: int
+    static_id: int
     template_id: int
     campaign_id: int
     import_id: int
@@ -41,6 +42,7 @@ def build(org_id: int, user_id: int) -> World:
         consents.set_consent(lead.id, "email", "subscribed", source="test")
         sender = senders.ensure_local("Test Insurance", "hello@test.example")
         segment = segments.save(None, {"name": "Texas", "criteria": {"match": "all", "rules": RULES}}, user_id)
+        static = segments.save(None, {"name": "Picked", "is_dynamic": False}, user_id)
         template = templates.save(None, TEMPLATE, user_id)
         draft = {
             "name": "The offer", "segment_id": segment.id, "template_id": template.id, "sender_id": sender.id,
@@ -48,8 +50,8 @@ def build(org_id: int, user_id: int) -> World:
         campaign = campaigns.save(None, draft, user_id)
         raw = b"From: a@b.example\r\nTo: c@d.example\r\nSubject: Hi\r\nContent-Type: text/html\r\n\r\n<p>Hi</p>"
         made: dict[str, Any] = {
-            "lead_id": lead, "segment_id": segment, "template_id": template, "campaign_id": campaign,
-            "import_id": imports.start("leads.csv", CSV, user_id), "sender_id": sender,
+            "lead_id": lead, "segment_id": segment, "static_id": static, "template_id": template,
+            "campaign_id": campaign, "import_id": imports.start("leads.csv", CSV, user_id), "sender_id": sender,
             "message_id": mailbox.keep("c@d.example", raw),
         }  # fmt: skip
         return World(**{name: row.id for name, row in made.items()})

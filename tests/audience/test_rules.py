@@ -17,8 +17,8 @@ from webapp.audience.rules.tree import RULE_LIMIT, parse, parse_flat
 from webapp.platform.db import db, transaction
 from webapp.platform.errors import Invalid
 
-# From the API of seed 001: the value of a number comes as a string.
-SEED_001 = [
+# As scripts send it: the value of a number comes as a string.
+EXAMPLE = [
     {"field": "insurance_type", "operator": "equals", "value": "auto"},
     {"field": "value_estimate", "operator": "greater_than", "value": "1000"},
     {"field": "state", "operator": "equals", "value": "CA"},
@@ -117,7 +117,7 @@ def test_a_list_may_come_as_one_string(crowd):
     assert matching(crowd, as_list) == matching(crowd, as_text) != set()
 
 
-def test_the_example_of_seed_001(cast, tx):
+def test_the_example_finds_whom_it_should(cast, tx):
     def values(**changed):
         return {"first_name": "A", "insurance_type": "auto", "value_estimate": 1500, "state": "ca"} | changed
 
@@ -125,9 +125,9 @@ def test_the_example_of_seed_001(cast, tx):
         found = leads.create(values())
         for other in ({"value_estimate": 1000}, {"value_estimate": None}, {"state": "NY"}, {"insurance_type": "home"}):
             leads.create(values(**other))
-        group = parse_flat(SEED_001, True)
+        group = parse_flat(EXAMPLE, True)
         assert [lead.id for lead in estimating.sample(group)] == [found.id]
-        assert segments.count(parse_flat(SEED_001, False)) == 5
+        assert segments.count(parse_flat(EXAMPLE, False)) == 5
         assert group.words() == "insurance type is auto, estimated value is over 1,000, state is CA"
 
 
