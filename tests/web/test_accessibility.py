@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.web.browser import sign_in
-from webapp.audience import leads, segments
+from webapp.audience import bulk, leads, segments
 from webapp.campaigns import campaigns
 from webapp.messaging import templates
 from webapp.platform.config import ROOT
@@ -13,7 +13,8 @@ from webapp.platform.db import transaction
 pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
 PAGES = (
-    "/", "/leads", "/leads/new", "/leads/{lead}", "/leads/{lead}/edit", "/imports", "/imports/new", "/segments",
+    "/", "/leads", "/leads/new", "/leads/{lead}", "/leads/{lead}/edit", "/leads/{lead}/merge", "/leads/{lead}/merge/{other}",
+    "/leads/actions", "/leads/actions/{action}", "/imports", "/imports/new", "/segments",
     "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
     "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
@@ -26,14 +27,24 @@ def furnished(served) -> dict[str, int]:
     with transaction(served.org):
         lead = leads.create({"first_name": "Ada", "last_name": "Lopez", "email": "ada@example.com", "tags": ["vip"]})
         for n in range(3):
-            leads.create({"first_name": f"Person {n}", "email": f"person{n}@example.com", "value_estimate": 1000})
+            other = leads.create(
+                {"first_name": f"Person {n}", "email": f"person{n}@example.com", "value_estimate": 1000}
+            )
+        action = bulk.start("add_tag", {"tag": "new"}, {"ids": [lead.id]})
         rule = {"field": "status", "operator": "equals", "value": "new"}
         segment = segments.save(None, {"name": "New ones", "criteria": {"match": "all", "rules": [rule]}})
         bodies = {"subject_line": "Hello", "html_content": "<p>Hello {{ first_name }}</p>"}
         template = templates.save(None, {"name": "Hello", **bodies})
         chosen = {"segment_id": segment.id, "template_id": template.id}
         campaign = campaigns.save(None, {"name": "Hello", **chosen})
-        return {"lead": lead.id, "segment": segment.id, "template": template.id, "campaign": campaign.id}
+        return {
+            "lead": lead.id,
+            "other": other.id,
+            "action": action.id,
+            "segment": segment.id,
+            "template": template.id,
+            "campaign": campaign.id,
+        }
 
 
 @pytest.fixture

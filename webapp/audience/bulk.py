@@ -73,7 +73,8 @@ def start(
     made = BulkAction(action=action, argument=argument, selection=selection, created_by=created_by)
     db.session.add(made)
     db.session.flush()
-    audit.record("leads.bulk", "bulk_action", made.id, after={"action": action, **argument, "selection": selection})
+    # Not whom by: what was searched for may be somebody's address, and the log is kept for ever.
+    audit.record("leads.bulk", "bulk_action", made.id, after={"action": action, **argument})
     if len(few) <= AT_ONCE:
         _at_once(made, few)
     else:
