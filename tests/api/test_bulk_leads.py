@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.api.client import data, problem
-from webapp.audience import consents, leads
+from webapp.audience import consents, leads, upserting
 from webapp.platform.db import rows, value
 
 ADA = {"external_id": "A-1", "first_name": "Ada", "email": "Ada@example.com", "phone": "415 200 0001", "city": "Austin"}
@@ -177,8 +177,6 @@ def test_the_same_key_carries_it_out_once(api):
 
 
 def test_somebody_who_makes_the_same_lead_meanwhile_is_found(api, tx, monkeypatch):
-    from webapp.audience import upserting
-
     made = upserting._make
 
     def late(people):

@@ -65,12 +65,15 @@ def test_the_last_activity_is_only_ever_later(api, ada, tx):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"type": "email_opened"}, "type"), ({"type": "score_threshold_crossed"}, "type"), ({"type": "Quote"}, "type"), ({"type": "9lives"}, "type"),
-        ({"type": ""}, "type"), ({"type": "a"}, "type"), ({"type": "a" * 61}, "type"), ({"type": None}, "type"), ({"type": "a b"}, "type"),
-        ({"type": "naïve"}, "type"), ({"type": "quote\n"}, "type"), ({"payload": {"a": "é" * 5_000}}, "payload"), ({"payload": []}, "payload"),
-        ({"payload": "x"}, "payload"), ({"occurred_at": "tomorrow"}, "occurred_at"), ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at"),
-        ({"occurred_at": "2999-01-01T00:00:00Z"}, "occurred_at"), ({"lead_id": None}, "lead_id"), ({"lead_id": 2**63}, "lead_id"),
-        ({"lead_id": "x"}, "lead_id"), ({"email": "ada@events.example"}, "lead_id"), ({"more": 1}, "more"),
+        ({"type": "email_opened"}, "type"), ({"type": "score_threshold_crossed"}, "type"),
+        ({"type": "Quote"}, "type"), ({"type": "9lives"}, "type"), ({"type": ""}, "type"), ({"type": "a"}, "type"),
+        ({"type": "a" * 61}, "type"), ({"type": None}, "type"), ({"type": "a b"}, "type"),
+        ({"type": "naïve"}, "type"), ({"type": "quote\n"}, "type"), ({"payload": {"a": "é" * 5_000}}, "payload"),
+        ({"payload": []}, "payload"), ({"payload": "x"}, "payload"), ({"occurred_at": "tomorrow"}, "occurred_at"),
+        ({"occurred_at": "0001-01-01T00:00:00+14:00"}, "occurred_at"),
+        ({"occurred_at": "2999-01-01T00:00:00Z"}, "occurred_at"), ({"lead_id": None}, "lead_id"),
+        ({"lead_id": 2**63}, "lead_id"), ({"lead_id": "x"}, "lead_id"), ({"email": "ada@events.example"}, "lead_id"),
+        ({"more": 1}, "more"),
     ],
 )  # fmt: skip
 def test_what_is_no_event_is_refused_at_its_field(api, ada, change, field):
@@ -103,7 +106,8 @@ def test_of_many_each_is_taken_or_refused_by_itself(api, ada, tx):
 
 
 @pytest.mark.parametrize(
-    "body", [{"events": []}, {"events": {}}, {"events": [{"type": "ab", "external_id": "A-1"}] * 1001}, {"events": [{}], "type": "ab"}, {}, []]
+    "body", [{"events": []}, {"events": {}}, {"events": [{"type": "ab", "external_id": "A-1"}] * 1001},
+             {"events": [{}], "type": "ab"}, {}, []],
 )  # fmt: skip
 def test_a_call_that_is_none_is_refused_whole(api, body):
     assert problem(api.post("/events", body), 422)

@@ -317,7 +317,7 @@ def test_a_new_organisation_begins_with_rules_that_work_and_gets_them_once(tx, a
         for model in scores.MODELS:
             assert scores.recompute(model) == 1
         db.session.expire_all()
-        assert (leads.get(ada).engagement_score, leads.get(ada).score) == (45, 80)
+        assert (leads.get(ada).engagement_score, leads.get(ada).score) == (50, 80)
         assert all(
             not scores.words(rule).startswith("Cannot") for model in scores.MODELS for rule in scores.every(model)
         )

@@ -8,9 +8,9 @@ import pytest
 
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
-from webapp.audience import bulk, consents, groups, leads, merges, personas, policies
+from webapp.audience import bulk, consents, groups, leads, merges, personas, policies, scores
 from webapp.messaging import senders
-from webapp.platform.db import one, transaction, value
+from webapp.platform.db import one, run, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
 from webapp.platform.signing import signer
 from webapp.tables import HOUSE_TABLES, metadata
@@ -65,13 +65,25 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
         send = value(SEND, lead=world.lead_id, address=address)
         merging = twice(world.lead_id)
         consents.suppress("email", f"barred{org}@example.com", "manual")
-        return world.ids() | holdings(world.lead_id) | meeting(world.lead_id) | {
+        return world.ids() | holdings(world.lead_id) | meeting(world.lead_id) | scoring() | {
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
             "token": signer().pack("unsubscribe", org, send),
             "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip
+
+
+def scoring() -> dict[str, int]:
+    """Returns the ids of a rule of a score and of a threshold."""
+    rule = {"condition": {"type": "email_clicked"}, "points": 5}
+    ids = {
+        "rule_id": scores.save(None, rule, model="score", kind="event").id,
+        "threshold_id": scores.add_threshold("score", {"value": 40, "name": "Warm"}).id,
+    }
+    # Where a house is served beside these tests its timers are to leave this organisation alone.
+    run("DELETE FROM work_due WHERE kind = :kind", kind=scores.WORK)
+    return ids
 
 
 def holdings(lead_id: int) -> dict[str, int]:

@@ -25,26 +25,26 @@ def _is(name: str, points: int, field: str, operator: str, value: Any) -> dict[s
 
 
 DEFAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("engagement_score", "event", _did("email_opened", 6, 180, 30, 30)),
-    ("engagement_score", "event", _did("email_clicked", 14, 180, 30, 45)),
-    ("engagement_score", "event", _did("email_replied", 25, 180, 60, 50)),
-    ("engagement_score", "event", _did("page_visited", 3, 90, 21, 30)),
-    ("engagement_score", "event", _did("call_logged", 6, 180, 45, 25)),
+    ("engagement_score", "event", _did("email_opened", 12, 365, 60, 36)),
+    ("engagement_score", "event", _did("email_clicked", 20, 365, 60, 50)),
+    ("engagement_score", "event", _did("email_replied", 30, 365, 90, 60)),
+    ("engagement_score", "event", _did("page_visited", 6, 180, 45, 40)),
+    ("engagement_score", "event", _did("call_logged", 10, 365, 60, 30)),
     ("engagement_score", "event", _did("email_unsubscribed", -40, 365, None, 40)),
-    ("score", "attribute", _is("Engaged", 20, "engagement_score", "greater_than", "39")),
-    ("score", "attribute", _is("Very engaged", 15, "engagement_score", "greater_than", "69")),
+    ("score", "attribute", _is("Engaged", 20, "engagement_score", "greater_than", "29")),
+    ("score", "attribute", _is("Very engaged", 15, "engagement_score", "greater_than", "59")),
     ("score", "attribute", _is("Being talked to", 10, "status", "equals", "contacted")),
     ("score", "attribute", _is("Qualified", 25, "status", "equals", "qualified")),
     ("score", "attribute", _is("Holds a proposal", 35, "status", "equals", "proposal")),
     ("score", "attribute", _is("Bought from us", 30, "status", "equals", "converted")),
     ("score", "attribute", _is("Worth above 1,000", 10, "value_estimate", "greater_than", "1000")),
     ("score", "attribute", _is("Worth above 3,000", 10, "value_estimate", "greater_than", "3000")),
-    ("score", "event", _did("page_visited", 2, 60, 14, 15)),
+    ("score", "event", _did("page_visited", 3, 60, 21, 15)),
     ("score", "event", _did("email_clicked", 5, 90, 30, 15)),
     ("score", "attribute", _is("Lost", -40, "status", "equals", "lost")),
 )
 DEFAULT_THRESHOLDS = (
-    ("engagement_score", 30, "Engaged"), ("engagement_score", 70, "Very engaged"),
+    ("engagement_score", 30, "Engaged"), ("engagement_score", 60, "Very engaged"),
     ("score", 40, "Warm"), ("score", 70, "Hot"),
 )  # fmt: skip
 

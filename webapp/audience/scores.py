@@ -242,6 +242,11 @@ def run_due(org_id: int) -> None:
         raise
 
 
+def ask_for_recompute() -> None:
+    """Has every score of the organisation in scope worked out within seconds."""
+    work.announce(WORK)
+
+
 def _has_rules() -> bool:
     return db.session.scalar(select(ScoreRule.id).where(ScoreRule.is_active).limit(1)) is not None
 
