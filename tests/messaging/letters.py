@@ -33,7 +33,7 @@ def composer(
 def row(**changed: Any) -> SimpleNamespace:
     """A claimed send with its lead's columns."""
     values = {
-        "id": 42, "recipient_address": "ada@example.com", "recipient_name": "Ada Lopez", "first_name": "Ada",
+        "id": 42, "lead_id": 5, "recipient_address": "ada@example.com", "recipient_name": "Ada Lopez", "first_name": "Ada",
         "last_name": "Lopez", "email": "Ada@example.com", "phone": None, "city": "Austin", "state": "TX", "attributes": {},
     }  # fmt: skip
     return SimpleNamespace(**(values | changed))

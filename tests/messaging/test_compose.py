@@ -6,13 +6,14 @@ import re
 import unicodedata
 from email.header import decode_header, make_header
 from email.utils import parseaddr
+from html import unescape
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.messaging.letters import HTML, SIGNER, TEXT, body, composer, received, row
-from webapp.messaging.compose import trackable
+from tests.messaging.letters import HTML, SIGNER, TEXT, body, composer, head, received, row
+from webapp.messaging.compose import Bodies, Composer, trackable
 from webapp.messaging.headers import Unsendable, carried
 
 HEADERS = [
@@ -214,3 +215,16 @@ def test_a_template_that_cannot_be_filled_in_for_somebody_says_so():
     assert received(made.build(row(attributes={"premium": "1,200.5"})))["Subject"] == "1,200.50"
     with pytest.raises(ValueError, match="'a lot' is not an amount"):
         made.build(row(attributes={"premium": "a lot"}))
+
+
+def test_a_message_may_lead_to_the_choices_of_its_lead():
+    html = '<a href="{{ preferences_url }}">Choose</a><a href="{{ unsubscribe_url }}">Leave</a>'
+    page = unescape(composer(html).render(row())[1])
+    assert f'href="https://desk.example/p/{SIGNER.pack("preferences", 7, 5)}"' in page
+    assert "/p/" not in composer().render(row())[1]
+
+
+def test_who_has_not_agreed_yet_is_not_followed():
+    bodies = Bodies("Hi", "", "<p>Hello</p>", "Hello")
+    assert "/t/o/" not in unescape(Composer(bodies, head(), SIGNER, pixel=False).render(row())[1])
+    assert "/t/o/" in unescape(Composer(bodies, head(), SIGNER).render(row())[1])

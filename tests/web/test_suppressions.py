@@ -77,6 +77,21 @@ def test_a_complaint_is_lifted_with_a_reason(marketer, cast, tx):
         assert marketer.post("/suppressions/lift", again | {"sure": "yes"}).status_code == 404
 
 
+ODD = ("\0", "\ud800", "'\";--", "0" * 5000, "=cmd|x", "<b>@x", "\U0001f600@example.com", "1" * 400, "+" * 20)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_no_value_breaks_a_form(marketer, odd):
+    for path in ("/suppressions/new", "/suppressions/import", "/suppressions/lift"):
+        for field in ("channel", "reason", "note", "addresses", "ids", "sure", "why", "file"):
+            given = PASTED | {"addresses": "ada@example.com", field: odd.encode("utf-8", "replace").decode()}
+            assert marketer.post(path, given).status_code in (200, 303, 404, 422), (path, field)
+    for channel in ("email", "sms"):
+        content = f"{odd}\nada@example.com\n+14152001234\n".encode("utf-8", "replace")
+        sent = PASTED | {"channel": channel, "file": (io.BytesIO(content), "x\0.csv")}
+        assert marketer.post("/suppressions/import", sent, content_type="multipart/form-data").status_code in (200, 422)
+
+
 def test_in_a_browser(page, served, cast):
     with transaction(cast.org):
         consents.suppress("email", "ada@example.com", "hard_bounce")
