@@ -242,8 +242,10 @@ def test_a_search_reads_the_indexes_and_not_every_lead(cast, tx):
     refresh_statistics("leads")
     with tx():
         run("SET LOCAL enable_seqscan = off")
-        asked = select(Lead.id).where(ALIVE, leads.search("4152001")).compile(
-            db.engine, compile_kwargs={"literal_binds": True}
+        asked = (
+            select(Lead.id)
+            .where(ALIVE, leads.search("4152001"))
+            .compile(db.engine, compile_kwargs={"literal_binds": True})
         )
         plan = "\n".join(row[0] for row in rows(f"EXPLAIN {asked}".replace(":", "\\:")))
         for key in ("name_key", "last_name_key", "email_key", "phone"):
