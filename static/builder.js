@@ -75,10 +75,10 @@
     if (chip) { const box = chip.closest(".chips"); chip.closest(".chip").remove(); $(".chips-input", box).focus(); changed(); }
   });
 
-  // Chips. What is pasted with commas or lines becomes many; very many become lines of text.
+  // Chips. What is pasted with lines, or else with commas, becomes many; very many become lines of text.
   const CHIPS = 40;
   function addChip(input) {
-    const words = input.value.split(/[,\r\n]/).map((word) => word.trim()).filter(Boolean);
+    const words = input.value.split(/[\r\n]/.test(input.value) ? /[\r\n]+/ : ",").map((word) => word.trim()).filter(Boolean);
     const held = $$("input[type=hidden]", input.parentElement).map((one) => one.value);
     const there = new Set(held.map((one) => one.toLowerCase()));
     if (held.length + words.length > CHIPS) return toLines(input.parentElement, input, [...held, ...words]);

@@ -9,13 +9,14 @@ from webapp.audience.leads import ALIVE, Lead
 from webapp.audience.rules.deeds import deed
 from webapp.audience.rules.field import AttributeField, ColumnField, Field
 from webapp.audience.rules.fields import FIELDS, field_named
-from webapp.audience.rules.operators import TAGS, TEXT
+from webapp.audience.rules.operators import CHOICE, REF, TAGS, TEXT
 from webapp.audience.timeline import FACTS, HOUSEKEEPING
 from webapp.platform import tenancy
 from webapp.platform.db import db, rows
 
 VALUES = 200  # suggestions for one field
 LOOKED_AT = 5_000  # newest leads whose attributes are looked at for their names
+LISTED = (TEXT, CHOICE, REF)
 PRIVATE = ("first_name", "last_name", "email", "phone", "external_id")  # as many values as leads: no list helps
 
 
@@ -54,15 +55,17 @@ def _events() -> list[Field]:
 
 
 def values_of(name: str) -> list[Any]:
-    """Returns (value, n) for the most frequent values of a field of text, tags or an attribute; [] for any other."""
+    """Returns (value, n) for the most frequent values of a field of text, words, tags or an attribute, and of owners by
+    their ids; [] for any other."""
     field = field_named(name)
-    if isinstance(field, AttributeField) or (
-        isinstance(field, ColumnField) and field.kind == TEXT and name not in PRIVATE
+    here = (Lead.org_id == tenancy.current_org(), ALIVE)
+    if isinstance(field, ColumnField) and field.kind == TAGS:
+        source = select(func.unnest(field.column).label("value")).where(*here)
+    elif isinstance(field, AttributeField) or (
+        isinstance(field, ColumnField) and field.kind in LISTED and name not in PRIVATE
     ):
         held: Any = field.column
-        source = select(held.label("value")).where(Lead.org_id == tenancy.current_org(), ALIVE, held.is_not(None))
-    elif isinstance(field, ColumnField) and field.kind == TAGS:
-        source = select(func.unnest(field.column).label("value")).where(Lead.org_id == tenancy.current_org(), ALIVE)
+        source = select(held.label("value")).where(*here, held.is_not(None))
     else:
         return []
     found = source.subquery()
