@@ -128,6 +128,18 @@
     htmx.ajax("GET", input.dataset.values, { target: list, swap: "innerHTML" });
   });
 
+  // How many leads have each choice, looked up when the choice is about to be made.
+  document.addEventListener("focusin", async (event) => {
+    const select = event.target.closest?.("select[data-counts]");
+    if (!select || select.dataset.asked) return;
+    select.dataset.asked = "yes";
+    const answer = await fetch(select.dataset.counts);
+    if (!answer.ok) return;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const counts = new Map($$("option", found).map((option) => [option.value, option.textContent]));
+    $$("option", select).forEach((option) => { if (counts.has(option.value)) option.textContent += ` (${counts.get(option.value)})`; });
+  });
+
   // The field picker: the select stays what is posted; a button with a searchable list stands in front of it.
   let open = null;
   function enhance(select) {
