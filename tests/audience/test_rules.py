@@ -166,6 +166,8 @@ REFUSED = [
     (rule("value_estimate", "equals", "NaN"), "too large"),
     (rule("value_estimate", "equals", "Infinity"), "too large"),
     (rule("value_estimate", "equals", "1e99"), "too large"),
+    (rule("value_estimate", "equals", "1e999999999"), "too large"),
+    (rule("value_estimate", "equals", "-1e999999999"), "too large"),
     (rule("value_estimate", "equals", "1e-20000"), "decimals"),
     (rule("value_estimate", "equals", 10**5000), "Give a number"),
     (rule("created_at", "equals", "31/01/2026"), "Give a date"),

@@ -62,7 +62,7 @@ def number(value: Any) -> Decimal:
         parsed = Decimal(str(value).strip().replace(",", ""))
     except (InvalidOperation, ValueError):
         raise BadValue("Give a number, like 1000 or 99.50.") from None
-    if not parsed.is_finite() or abs(parsed) >= Decimal("1e15"):
+    if not parsed.is_finite() or parsed.copy_abs() >= Decimal("1e15"):
         raise BadValue("This number is too large.")
     if parsed.as_tuple().exponent < -10:
         raise BadValue("Use at most 10 decimals.")
