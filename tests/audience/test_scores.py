@@ -344,10 +344,23 @@ def test_the_work_is_done_when_a_rule_changes_and_by_the_hour(cast, tx, ada):
         assert (leads.get(ada).score, scores.next_at()) == (0, None)
 
 
+def test_many_changes_are_made_in_parts(cast, tx, ada, monkeypatch):
+    with tx():
+        for n in range(4):
+            leads.create({"first_name": f"N{n}", "state": "TX"})
+        add("score", "attribute", TEXAN)
+        assert scores.recompute("score", most=2) == 2
+        assert value("SELECT count(*) FROM lead_scores") == 2
+    monkeypatch.setattr(scores, "BATCH", 1)
+    scores.run_due(cast.org)
+    with tx():
+        assert value("SELECT array_agg(score) FROM leads") == [10] * 5
+
+
 def test_work_that_fails_is_tried_again(cast, tx, ada, monkeypatch):
     with tx():
         add("score", "attribute", TEXAN)
-    monkeypatch.setattr(scores, "recompute", lambda model: 1 / 0)
+    monkeypatch.setattr(scores, "recompute", lambda *args, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scores.run_due(cast.org)
     with tx():

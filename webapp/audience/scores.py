@@ -22,6 +22,7 @@ KINDS = ("event", "attribute")
 WORK = "scores"
 EVERY = timedelta(hours=1)  # points fade by themselves
 AGAIN = timedelta(minutes=5)  # after one that failed
+BATCH = 50_000  # scores changed in one transaction: so long do others wait who change the same leads
 RULES = 50  # of one model
 THRESHOLDS = 20
 HISTORY = 30  # lines shown of one lead
@@ -217,12 +218,14 @@ def ensure_defaults() -> None:
             add_threshold(model, {"value": value, "name": name})
 
 
-def recompute(model: str, lead_ids: Sequence[int] | None = None, at: datetime | None = None) -> int:
+def recompute(
+    model: str, lead_ids: Sequence[int] | None = None, at: datetime | None = None, most: int | None = None
+) -> int:
     """Brings the scores of some leads (None: of all) to what the active rules make of them. Returns how many changed.
 
-    at: the moment from which ages are reckoned (UTC), now if not given.
+    at: the moment from which ages are reckoned (UTC), now if not given. most: change at most so many.
     """
-    return scoring.recompute(model, every(model, active_only=True), at or now(), lead_ids)
+    return scoring.recompute(model, every(model, active_only=True), at or now(), lead_ids, most)
 
 
 def run_due(org_id: int) -> None:
@@ -232,14 +235,22 @@ def run_due(org_id: int) -> None:
         # Noted first: whoever changes a rule meanwhile is not made to wait, and what they announce is not forgotten.
         work.settle(WORK, lambda: now() + EVERY if _has_rules() else None)
     try:
-        with transaction(org_id):
-            changed = {model for model in MODELS if recompute(model)}
-            if changed:
-                following.count_afresh(frozenset(changed))
+        for model in MODELS:
+            while _work_off(org_id, model) == BATCH:
+                pass
     except Exception:
         with transaction(org_id):
             work.announce(WORK, now() + AGAIN)
         raise
+
+
+def _work_off(org_id: int, model: str) -> int:
+    """Changes the next scores of a model, in a transaction of its own. Returns how many."""
+    with transaction(org_id):
+        changed = recompute(model, most=BATCH)
+        if changed:
+            following.count_afresh(frozenset({model}))
+    return changed
 
 
 def ask_for_recompute() -> None:

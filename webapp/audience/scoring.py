@@ -139,14 +139,17 @@ def preview(model: str, rules: Sequence[Giving], at: datetime) -> tuple[list[int
     return [bands.get(n, 0) for n in range(BANDS)], top
 
 
-def recompute(model: str, rules: Sequence[Giving], at: datetime, lead_ids: Sequence[int] | None = None) -> int:
-    """Brings the scores of leads to what the rules make of them. Returns how many changed.
+def recompute(
+    model: str, rules: Sequence[Giving], at: datetime, lead_ids: Sequence[int] | None = None, most: int | None = None
+) -> int:
+    """Brings the scores of leads (of at most so many that are to change) to what the rules make of them. Returns how many
+    changed.
 
     Only what changed is written: the lead, a line of history with its reason, and a fact for each threshold crossed.
     """
     # One at a time in an organisation; readers and writers of leads are not kept waiting by the reckoning itself.
     run("SELECT pg_advisory_xact_lock(hashtextextended('scores', current_setting('app.org_id')::bigint))")
-    _stage(model, rules, at, lead_ids)
+    _stage(model, rules, at, lead_ids, most)
     # In the order of ids, as everybody who changes many leads takes them.
     run("SELECT id FROM leads WHERE id IN (SELECT lead_id FROM score_moves) ORDER BY id FOR NO KEY UPDATE")
     # Not `updated_at`: nobody changed anything about the lead.
@@ -156,7 +159,7 @@ def recompute(model: str, rules: Sequence[Giving], at: datetime, lead_ids: Seque
     return changed
 
 
-def _stage(model: str, rules: Sequence[Giving], at: datetime, lead_ids: Sequence[int] | None) -> None:
+def _stage(model: str, rules: Sequence[Giving], at: datetime, lead_ids: Sequence[int] | None, most: int | None) -> None:
     """Fills score_parts, and score_moves with the leads whose score is not what it should be."""
     run("DROP TABLE IF EXISTS score_parts, score_moves")
     run("CREATE TEMP TABLE score_parts (lead_id bigint, place bigint, points numeric) ON COMMIT DROP")
@@ -167,7 +170,7 @@ def _stage(model: str, rules: Sequence[Giving], at: datetime, lead_ids: Sequence
     db.session.execute(insert(PARTS).from_select(["lead_id", "place", "points"], select(given)))
     run("ANALYZE score_parts")
     now_is = standing(model, PARTS, lead_ids).subquery()
-    moved = select(now_is).where(now_is.c.before != now_is.c.after)
+    moved = select(now_is).where(now_is.c.before != now_is.c.after).limit(most)
     db.session.execute(insert(MOVES).from_select(["lead_id", "before", "after"], moved))
     run("ANALYZE score_moves")
 
