@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import phonenumbers
 
+from webapp.audience import policy_values
 from webapp.audience.imports import amounts, dates, words
 from webapp.audience.imports.addresses import read_email
 from webapp.audience.imports.names import split_name
@@ -29,6 +30,10 @@ PLACES = {zone.lower(): zone for zone in ZONES} | {
 # U+200C and U+200D: names in Indian scripts are spelt with them.
 INVISIBLE = re.compile("[\0\u200b\u2060\ufeff\u200e\u200f]")
 ORDER_WORDS = {"mdy": "month, day, year", "dmy": "day, month, year"}
+SHOWN = CHOICES | {
+    "policy_type": policy_values.CHOICES["type"], "policy_status": policy_values.STATUSES,
+    "payment_status": policy_values.PAYMENT_STATUSES,
+}  # fmt: skip
 NAMES = {"first_name", "last_name", "name", "city", "country"}
 
 
@@ -108,7 +113,7 @@ def _phone(text: str, reading: Reading) -> Cell:
 
 
 def _choice(field: str) -> Callable[[str, Reading], Cell]:
-    known, shown = words.CHOICES[field], ", ".join(CHOICES[field])
+    known, shown = words.CHOICES[field], ", ".join(SHOWN[field])
 
     def read(text: str, reading: Reading) -> Cell:
         key = " ".join(text.lower().split()).removesuffix(" insurance")
@@ -161,6 +166,24 @@ def _date_of_birth(text: str, reading: Reading) -> Cell:
     return Cell(day)
 
 
+def _policy_number(text: str, reading: Reading) -> Cell:
+    line = " ".join(text.split())
+    if line.lower().rstrip(":") in words.TOTALS:
+        return Cell(None, "This is the label of a total and not the number of a policy.")
+    if len(line) > policy_values.NUMBER_LIMIT:
+        return Cell(None, f"A policy number has at most {policy_values.NUMBER_LIMIT} characters.")
+    return Cell(line)
+
+
+def _policy_date(text: str, reading: Reading) -> Cell:
+    day = dates.read_date(text, reading.order)
+    if day is None:
+        return Cell(None, f"This is no date (read as {ORDER_WORDS[reading.order]}).")
+    if not policy_values.FIRST <= day <= policy_values.LAST:
+        return Cell(None, "Use a date from 1900 to 2199.")
+    return Cell(day)
+
+
 def _created_at(text: str, reading: Reading) -> Cell:
     moment = dates.read_moment(text, reading.order, reading.zone)
     if moment is None:
@@ -197,5 +220,8 @@ READERS: dict[str, Callable[[str, Reading], Cell]] = {
     "timezone": _timezone, "language": _language, "value_estimate": _money,
     "customer_tier": _choice("customer_tier"), "date_of_birth": _date_of_birth, "tags": _tags, "owner": _owner,
     "created_at": _created_at, "consent_email": _yes_or_no, "consent_sms": _yes_or_no,
-    "consent_whatsapp": _yes_or_no,
+    "consent_whatsapp": _yes_or_no, "policy_number": _policy_number, "policy_type": _choice("policy_type"),
+    "policy_status": _choice("policy_status"), "premium": _money, "coverage": _money, "started_on": _policy_date,
+    "renews_on": _policy_date, "lapsed_on": _policy_date, "next_due_on": _policy_date,
+    "payment_status": _choice("payment_status"),
 }  # fmt: skip

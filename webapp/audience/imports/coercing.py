@@ -6,11 +6,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from webapp.audience.imports.cells import Cell
-from webapp.audience.imports.columns import IDENTIFYING
+from webapp.audience.imports.kinds import LEADS, Kind
 
 NULL = "\\N"
 REMEMBERED = 50_000  # different cells of one column kept in mind
-NOBODY = "There is nothing here to reach or identify a person by: no e-mail address, phone number or own number."
 # target -> columns it is staged in; the others are staged under their own name
 STAGED = {"name": ("first_name", "last_name"), "owner": ("owner_id",)}
 
@@ -56,7 +55,14 @@ class Remembering(dict):
 class Coercion:
     """Turns rows into staged lines. readers: target -> function of a cell; mapping: column index as text -> target."""
 
-    def __init__(self, header: list[str], mapping: dict[str, str], readers: dict[int, Callable[[str], Cell]]):
+    def __init__(
+        self,
+        header: list[str],
+        mapping: dict[str, str],
+        readers: dict[int, Callable[[str], Cell]],
+        kind: Kind = LEADS,
+    ):
+        self.kind = kind
         self.header = header
         self.width = len(header)
         self.plain: list[tuple[int, Remembering]] = []
@@ -79,7 +85,7 @@ class Coercion:
             key = target.partition(".")[2]
             self.attributes.append((place, Remembering(read, lambda value: _text(_member(key, value)))))
         else:
-            if target in IDENTIFYING:
+            if target in self.kind.needs:
                 self.identifying.append(len(self.plain))
             fields = STAGED.get(target, (target,))
             self.plain.append((place, Remembering(read, _encoder(target), "\t".join([NULL] * len(fields)))))
@@ -117,7 +123,7 @@ class Coercion:
         return collected
 
     def _nobody(self, parts: list[list[str]]) -> set[int]:
-        """Places of the rows without a single identifying value."""
+        """Places of the rows without a single value of those a row cannot do without."""
         keys = [parts[place] for place in self.identifying]
         empty = (NULL,) * len(keys)
         return {place for place, row in enumerate(zip(*keys, strict=True)) if row == empty}
@@ -137,7 +143,7 @@ class Coercion:
                             told.append(Problem(rows[index][0], name, raw[:200], memory.problems[raw]))
         for index in sorted(nobody):
             number, cells = rows[index]
-            told.append(Problem(number, None, None, " ".join([*why[index], NOBODY]), cells))
+            told.append(Problem(number, None, None, " ".join([*why[index], self.kind.missing]), cells))
         return told
 
     def _misfit(self, number: int, cells: list[str]) -> Problem:

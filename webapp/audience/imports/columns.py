@@ -10,22 +10,14 @@ import phonenumbers
 from webapp.audience.imports import amounts, dates, headers, phones, words
 from webapp.audience.imports.addresses import read_email
 from webapp.audience.imports.cells import clean
+from webapp.audience.imports.kinds import IDENTIFYING, LEADS, TARGETS, Kind
 from webapp.platform.db import one
 from webapp.platform.errors import Invalid
 
+__all__ = ["IDENTIFYING", "TARGETS"]
 SKIP = ""
-# target -> how it is called on screen. "attributes.<key>" is one too, for everything the house has no field for.
-TARGETS = {
-    "first_name": "First name", "last_name": "Last name", "name": "Whole name (is split)", "email": "E-mail",
-    "phone": "Phone", "external_id": "Your own number for this lead", "status": "Status", "priority": "Priority",
-    "source": "Source", "insurance_type": "Insurance", "state": "State", "city": "City", "country": "Country",
-    "timezone": "Time zone", "language": "Language", "value_estimate": "Estimated value", "customer_tier": "Tier",
-    "date_of_birth": "Date of birth", "tags": "Tags", "owner": "Owner (address of a user)", "created_at": "Created at",
-    "consent_email": "Agreed to e-mail (yes / no)", "consent_sms": "Agreed to SMS (yes / no)",
-    "consent_whatsapp": "Agreed to WhatsApp (yes / no)",
-}  # fmt: skip
-IDENTIFYING = ("external_id", "email", "phone")
 ATTRIBUTE = re.compile(r"attributes\.[a-z0-9_]{1,60}$")
+DATES = ("date_of_birth", "created_at", "started_on", "renews_on", "lapsed_on", "next_due_on")
 PHONE = re.compile(r"\+?[\d ()./-]{6,24}(?:\s*(?:x|ext\.?)\s*\d+)?$", re.IGNORECASE)
 OPENLY_PHONE = re.compile(r"\+[\d ()./-]{8,22}$|\(?\d{2,5}\)?[ /.-]+\d{3,}[\d ./-]*$")
 
@@ -38,14 +30,17 @@ def _is_date(text: str) -> bool:
     return any(dates.read_date(text, order) for order in ("mdy", "dmy"))
 
 
+def _is_amount(text: str) -> bool:
+    return any(amounts.parse(text, decimals) is not None for decimals in ("point", "comma"))
+
+
 # What the cells of a column have to look like, most of them, before its name is believed.
 LOOKS: dict[str, Callable[[str], Any]] = {
     "email": read_email,
     "phone": PHONE.match,
-    "value_estimate": lambda text: amounts.parse(text, "point") or amounts.parse(text, "comma"),
-    "date_of_birth": _is_date,
-    "created_at": _is_date,
-    **{target: _choice(target) for target in ("insurance_type", "status", "priority", "customer_tier")},
+    **dict.fromkeys(("value_estimate", "premium", "coverage"), _is_amount),
+    **dict.fromkeys(DATES, _is_date),
+    **{target: _choice(target) for target in words.CHOICES},
     **{f"consent_{name}": lambda text: text.lower() in words.YES | words.NO for name in ("email", "sms", "whatsapp")},
 }
 
@@ -55,15 +50,16 @@ def header_key(header: list[str]) -> str:
     return hashlib.sha256("\x1f".join(headers.plain(name) for name in header).encode()).hexdigest()
 
 
-def remembered(key: str) -> dict[str, str]:
+def remembered(key: str, kind: Kind = LEADS) -> dict[str, str]:
     """Returns what this organisation last chose for the columns of a file with this header; {} if it never had one.
 
     A column that was empty then is left out: what nobody saw anything in was not decided.
     """
     last = one(
-        "SELECT mapping, dialect -> 'columns' AS columns FROM imports WHERE header_key = :key"
+        "SELECT mapping, dialect -> 'columns' AS columns FROM imports WHERE header_key = :key AND kind = :kind"
         " AND status <> 'uploaded' AND mapping <> '{}'::jsonb ORDER BY id DESC LIMIT 1",
         key=key,
+        kind=kind.name,
     )
     if last is None:
         return {}
@@ -76,30 +72,33 @@ def settled(guessed: dict[str, str], chosen: dict[str, str]) -> dict[str, str]:
     return {place: chosen.get(place, SKIP if target in taken else target) for place, target in guessed.items()}
 
 
-def guess(header: list[str], sample: list[list[str]], owners: Collection[str] = ()) -> dict[str, str]:
+def guess(
+    header: list[str], sample: list[list[str]], owners: Collection[str] = (), kind: Kind = LEADS
+) -> dict[str, str]:
     """Returns the likely mapping {column index as text: target}, from the names and what stands in the cells.
 
     sample: the first rows. owners: the users' lower-case addresses. A column nobody knows is kept as an attribute; an
     empty one is skipped.
     """
     cells = [[text for row in sample if (text := clean(row[place]))] for place in range(len(header))]
-    chosen = _by_name(header, cells, owners)
+    chosen = _by_name(header, cells, owners, kind)
     _by_cells(chosen, cells)
     if {"first_name", "last_name"} & set(chosen.values()):
         chosen = {place: target for place, target in chosen.items() if target != "name"}
     mapping, taken = {}, set()
     for place, name in enumerate(header):
-        target = chosen.get(place, SKIP if not cells[place] else _attribute(name, place, taken))
+        kept = kind.keeps and cells[place]
+        target = chosen.get(place, _attribute(name, place, taken) if kept else SKIP)
         taken.add(target)
         mapping[str(place)] = target
     return mapping
 
 
-def _by_name(header: list[str], cells: list[list[str]], owners: Collection[str]) -> dict[int, str]:
+def _by_name(header: list[str], cells: list[list[str]], owners: Collection[str], kind: Kind) -> dict[int, str]:
     offers = [
         (fit, -place, target)
         for place, name in enumerate(header)
-        for target, fit in headers.rank(name).items()
+        for target, fit in headers.rank(name, kind.synonyms).items()
         if _believable(target, cells[place], owners)
     ]
     chosen: dict[int, str] = {}
@@ -155,7 +154,7 @@ def likely_country(header: list[str], sample: list[list[str]], mapping: dict[str
     return phones.likely_country(numbers, home, sorted(others & set(phonenumbers.SUPPORTED_REGIONS)))
 
 
-def check(mapping: dict[str, Any], header: list[str]) -> dict[str, str]:
+def check(mapping: dict[str, Any], header: list[str], kind: Kind = LEADS) -> dict[str, str]:
     """Returns the mapping in its usual form, skipped columns included. Raises Invalid at the column's index, or at
     `mapping`."""
     errors: dict[str, str] = {}
@@ -163,7 +162,7 @@ def check(mapping: dict[str, Any], header: list[str]) -> dict[str, str]:
     for place, target in mapping.items():
         if place not in checked:
             errors["mapping"] = "There is no such column in this file."
-        elif target and target not in TARGETS and not ATTRIBUTE.match(str(target)):
+        elif target and target not in kind.targets and not (kind.keeps and ATTRIBUTE.match(str(target))):
             errors[place] = "There is no such field."
         else:
             checked[place] = target or SKIP
@@ -173,8 +172,8 @@ def check(mapping: dict[str, Any], header: list[str]) -> dict[str, str]:
             errors[place] = "Another column goes into this field too. Choose one of them."
         if target == "name" and {"first_name", "last_name"} & set(used):
             errors[place] = "The first or last name comes from another column already."
-    if not errors and not set(IDENTIFYING) & set(used):
-        errors["mapping"] = "Choose the column with the e-mail address, the phone number or your own number."
+    if not errors and not set(kind.needs) & set(used):
+        errors["mapping"] = kind.choose
     if errors:
         raise Invalid(errors)
     return checked

@@ -41,6 +41,25 @@ SYNONYMS = {
     "consent_whatsapp": "whatsapp consent|consent whatsapp|opt in whatsapp|whatsapp opt in|whatsapp permission"
     "|whatsapp einwilligung|whatsapp optin",
 }
+POLICY_SYNONYMS = {
+    "policy_number": "policy number|policy no|policy id|policynumber|policy nr|policy|contract number|certificate number"
+    "|policennummer|versicherungsnummer|vertragsnummer|versicherungsscheinnummer",
+    "policy_type": "policy type|type of policy|product|plan|line of business|lob|coverage type|insurance type"
+    "|type of insurance|versicherungsart|sparte|produkt",
+    "policy_status": "policy status|contract status|status|vertragsstatus",
+    "premium": "premium|premium amount|annual premium|yearly premium|gross premium|amount|prämie|praemie|jahresprämie"
+    "|beitrag|jahresbeitrag",
+    "coverage": "coverage|coverage amount|sum insured|sum assured|insured amount|cover|deckungssumme"
+    "|versicherungssumme",
+    "started_on": "start date|policy start|effective date|inception date|issue date|commencement date|started on|beginn"
+    "|vertragsbeginn|versicherungsbeginn",
+    "renews_on": "renewal date|renews on|renewal|policy renewal|expiry date|expiration date|end date|valid until"
+    "|maturity date|ablauf|vertragsende|verlängerung",
+    "lapsed_on": "lapse date|lapsed on|lapsed",
+    "next_due_on": "due date|next due date|premium due date|next due|next payment|payment due|next premium date|fällig am"
+    "|fälligkeit",
+    "payment_status": "payment status|premium status|payment|zahlungsstatus|zahlstatus",
+}
 GERMAN = {
     "vorname", "nachname", "telefon", "telefonnummer", "rufnummer", "handy", "mobilnummer", "ort", "wohnort", "sparte",
     "wert", "angelegt am", "erstellt am", "kundennummer", "geburtsdatum", "straße", "strasse", "plz", "anrede",
@@ -52,12 +71,12 @@ def plain(name: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFC", name).lower()))
 
 
-def rank(name: str) -> dict[str, float]:
-    """Returns the targets a column's name may mean and how well each fits, from 0 to 1."""
+def rank(name: str, synonyms: dict[str, str] = SYNONYMS) -> dict[str, float]:
+    """Returns the targets a column's name may mean and how well each fits, from 0 to 1. synonyms: target -> its names."""
     said = plain(name)
     words = set(said.split())
     fits: dict[str, float] = {}
-    for target, names in SYNONYMS.items():
+    for target, names in synonyms.items():
         for place, known in enumerate(names.split("|")):
             if said == known:
                 fits[target] = max(fits.get(target, 0), 1 - place / 100)

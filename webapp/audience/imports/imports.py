@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from webapp.audience.imports import columns, options, previewing, reading
+from webapp.audience.imports.kinds import KINDS, Kind, likely
 from webapp.audience.imports.previewing import Preview
 from webapp.audience.imports.refusals import problems_csv, refused_csv
 from webapp.audience.imports.running import WORK, run_next
@@ -13,35 +14,36 @@ from webapp.audience.imports.survey import survey
 from webapp.audience.imports.tables import Import, ImportFile, ImportProblem
 from webapp.audience.imports.undoing import undo
 from webapp.platform import work
-from webapp.platform.db import db, run
+from webapp.platform.db import db, run, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import current as current_organization
 
 __all__ = [
-    "cancel", "configure", "first_rows", "get", "preview", "problems", "prune", "problems_csv", "queue",
+    "cancel", "choose_kind", "configure", "first_rows", "get", "leads_made", "preview", "problems", "prune", "problems_csv", "queue",
     "recent", "refused_csv", "run_next", "start", "undo",
 ]  # fmt: skip
 KEEP_DAYS = 7  # for running a failed one again, or looking at what came in
 OPEN = ("uploaded", "failed", "cancelled")  # nothing of it is in the leads, so it may be changed and run (again)
 
 
-def start(file_name: str, content: bytes, created_by: int | None = None) -> Import:
-    """Takes in a file: reads it once, guesses or remembers what its columns are, and keeps it. Raises Invalid at
-    `file`."""
+def start(file_name: str, content: bytes, created_by: int | None = None, kind: str | None = "leads") -> Import:
+    """Takes in a file: reads it once, guesses or remembers what its columns are, and keeps it. kind: one of KINDS, or
+    None where the names of the columns are to tell. Raises Invalid at `file`."""
     table = reading.read(content)
     found = survey(table)
     organization = current_organization()
     key = columns.header_key(table.header)
-    guessed = columns.guess(table.header, found.sample, options.owners())
-    mapping = columns.settled(guessed, columns.remembered(key))
+    chosen = KINDS[kind or _last_kind(key) or likely(table.header)]
+    mapping = _guessed(table.header, found.sample, chosen)
     country = columns.likely_country(table.header, found.sample, mapping, organization.country)
     import_ = Import(
         file_name=_safe_name(file_name),
+        kind=chosen.name,
         dialect=table.dialect | {"columns": found.columns},
         header=table.header,
         header_key=key,
         mapping=mapping,
-        options=options.DEFAULTS | {"country": country},
+        options=options.DEFAULTS | options.OF_KIND[chosen.name] | {"country": country},
         total=found.total,
         created_by=created_by,
     )
@@ -50,6 +52,36 @@ def start(file_name: str, content: bytes, created_by: int | None = None) -> Impo
     db.session.add(ImportFile(import_id=import_.id, content=content))
     db.session.flush()
     return import_
+
+
+def _last_kind(header_key: str) -> str | None:
+    """What the rows of such a file were the last time one was imported."""
+    return value(
+        "SELECT kind FROM imports WHERE header_key = :key AND status = 'done' ORDER BY id DESC LIMIT 1", key=header_key
+    )
+
+
+def _guessed(header: list[str], sample: list[list[str]], kind: Kind) -> dict[str, str]:
+    guessed = columns.guess(header, sample, options.owners(), kind)
+    return columns.settled(guessed, columns.remembered(columns.header_key(header), kind))
+
+
+def choose_kind(import_: Import, kind: str) -> None:
+    """Decides what the rows are; the columns are guessed again for it. Raises Invalid at `kind`, Refused where it runs
+    already."""
+    _still_open(import_)
+    if kind not in KINDS:
+        raise Invalid({"kind": "Choose what the rows are."})
+    if kind != import_.kind:
+        import_.kind = kind
+        import_.mapping = _guessed(import_.header, survey(_table(import_)).sample, KINDS[kind])
+        import_.options = options.DEFAULTS | options.OF_KIND[kind] | {"country": import_.options["country"]}
+        db.session.flush()
+
+
+def leads_made(import_: Import) -> int:
+    """Returns how many leads a finished import made."""
+    return value("SELECT cardinality(created_ids) FROM imports WHERE id = :id", id=import_.id)
 
 
 def _safe_name(file_name: str) -> str:
@@ -75,7 +107,7 @@ def configure(import_: Import, mapping: dict[str, str], given: dict[str, Any] | 
     _still_open(import_)
     errors: dict[str, str] = {}
     for field, check in (
-        ("mapping", lambda: columns.check(mapping, import_.header)),
+        ("mapping", lambda: columns.check(mapping, import_.header, KINDS[import_.kind])),
         ("options", lambda: options.check(given or {}, import_.options)),
     ):
         try:
@@ -108,7 +140,7 @@ def _table(import_: Import) -> reading.Table:
 def queue(import_: Import) -> None:
     """Sets it going. Raises Refused where it went already, Invalid where the columns do not do."""
     _still_open(import_)
-    columns.check(import_.mapping, import_.header)
+    columns.check(import_.mapping, import_.header, KINDS[import_.kind])
     import_.status, import_.message, import_.attempts, import_.progress = "queued", None, 0, 0
     import_.finished_at = None
     db.session.flush()

@@ -43,14 +43,15 @@ class Merge:
         return [field for field in LEAD_FIELDS if field in {*self.fields, "external_id", "email", "phone"}]
 
 
-def merge(wanted: Merge, beat: Callable[[], None]) -> dict[str, int]:
+def merge(wanted: Merge, beat: Callable[[], None], matched: Callable[[], None] = lambda: None) -> dict[str, int]:
     """Brings the staged rows into the leads. Returns how many leads were created and updated. beat: called between
-    the steps; it may raise to stop."""
+    the steps; it may raise to stop. matched: called when it is known which rows are which leads."""
     rule = wanted.options["duplicates"]
     while not alone():
         beat()
         time.sleep(TURN_SECONDS)
     matching.match(wanted.columns, merge_phones=wanted.options["shared_phone"] == "merge")
+    matched()
     beat()
     matching.collapse(wanted.fields, rule)
     if rule == "skip":

@@ -25,7 +25,9 @@ SHARED_PHONES = {
     "apart": "They are two people; the second goes without the number",
     "merge": "They are one person",
 }
-DEFAULTS = {"duplicates": "update", "shared_phone": "apart", "consent": [], "consent_source": ""}
+DEFAULTS = {"duplicates": "update", "shared_phone": "apart", "consent": [], "consent_source": "", "new_leads": True}
+# Of policies: a file about what people hold is no better word on who they are.
+OF_KIND: dict[str, dict[str, Any]] = {"leads": {}, "policies": {"duplicates": "fill"}}
 MONTH_FIRST = {"US", "PH"}
 DECIMAL_POINT = {"US", "GB", "IE", "IN", "CA", "AU", "NZ", "MX", "CN", "JP", "KR", "SG", "HK", "PH", "TH", "CH", "IL"}
 
@@ -40,6 +42,7 @@ def check(options: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
         errors["duplicates"] = "Choose what happens to leads you have already."
     if checked["shared_phone"] not in SHARED_PHONES:
         errors["shared_phone"] = "Choose what happens where two people share a phone number."
+    checked["new_leads"] = bool(checked["new_leads"])
     checked["country"] = str(checked.get("country") or "").upper()
     if checked["country"] not in phonenumbers.SUPPORTED_REGIONS:
         errors["country"] = "Choose the country of the phone numbers."

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 from webapp.audience.imports import options
-from webapp.audience.imports.coercing import NOBODY
-from webapp.audience.imports.columns import IDENTIFYING
+from webapp.audience.imports.kinds import KINDS
 from webapp.audience.imports.reading import Table
 from webapp.audience.imports.tables import Import
 from webapp.platform.clock import local
@@ -73,13 +72,13 @@ def _row(import_: Import, number: int, cells: list[str], places: list[int], read
     if len(cells) != len(import_.header):
         raw = [PreviewCell(import_.header[place], "", cells[place], "", None) for place in places]
         return PreviewRow(number, raw, f"This row has {len(cells)} cells and the header {len(import_.header)} names.")
-    made, known = [], False
+    made, known, kind = [], False, KINDS[import_.kind]
     for place in places:
         target = import_.mapping[str(place)]
         value, problem = readers[place](cells[place])
-        known = known or (target in IDENTIFYING and value is not None)
+        known = known or (target in kind.needs and value is not None)
         made.append(PreviewCell(import_.header[place], target, cells[place], _shown(value, zone), problem))
-    return PreviewRow(number, made, None if known else NOBODY)
+    return PreviewRow(number, made, None if known else kind.missing)
 
 
 def _shown(value: Any, zone: str) -> str:

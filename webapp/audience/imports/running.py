@@ -8,14 +8,17 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from psycopg import errors as pg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from webapp.audience.imports import merging, options, reading, staging
+from webapp.audience import policy_values
+from webapp.audience.imports import merging, options, policy_merging, policy_rows, reading, staging
 from webapp.audience.imports.coercing import STAGED, Coercion
+from webapp.audience.imports.kinds import KINDS, POLICIES, POLICY_COLUMNS
 from webapp.audience.imports.merging import Merge
 from webapp.audience.imports.staging import MANY
 from webapp.audience.imports.tables import Import, ImportFile
@@ -129,7 +132,7 @@ def _attempt(claim: Claim) -> None:
             with transaction(), _acting_for(claim):
                 touched = _work(claim)
             if touched > MANY:
-                refresh_statistics("leads", "consents", "lead_events")
+                refresh_statistics("leads", "consents", "lead_events", "policies")
             return
         except DBAPIError as problem:
             if not isinstance(problem.orig, CLASHES) or clash == MAX_CLASHES:
@@ -149,18 +152,33 @@ def _acting_for(claim: Claim) -> Iterator[None]:
 
 
 def _work(claim: Claim) -> int:
-    """Does the import and closes it. Returns how many leads it made or changed."""
+    """Does the import and closes it. Returns how many leads or policies it made or changed."""
     import_ = db.session.get_one(Import, (claim.org_id, claim.import_id))
     content = db.session.query(ImportFile.content).filter_by(import_id=claim.import_id).scalar()
     if content is None:
         raise Invalid({"file": "The file of this import is not kept any more. Upload it again."})
-    coercion = Coercion(import_.header, import_.mapping, options.readers(import_, current_organization()))
+    kind = KINDS[import_.kind]
+    coercion = Coercion(import_.header, import_.mapping, options.readers(import_, current_organization()), kind)
     staging.create(coercion.fields)
-    total = staging.fill(coercion, reading.read(content, import_.dialect).rows(), claim.beat)
-    counts = merging.merge(_wanted(import_, coercion), claim.beat)
+    table = reading.read(content, import_.dialect)
+    total = staging.fill(coercion, table.rows(), claim.beat)
+    merge = _merge_policies if kind is POLICIES else _merge_leads
+    counts = merge(_wanted(import_, coercion), claim, table)
     failed = staging.keep_notes(claim.import_id)
     _finish(claim, counts | {"total": total, "failed": failed})
     return counts["created"] + counts["updated"]
+
+
+def _merge_leads(wanted: Merge, claim: Claim, _table: reading.Table) -> dict[str, int]:
+    return merging.merge(wanted, claim.beat)
+
+
+def _merge_policies(wanted: Merge, claim: Claim, table: reading.Table) -> dict[str, int]:
+    day = policy_values.today()
+    about_leads = replace(wanted, fields=[field for field in wanted.fields if field not in POLICY_COLUMNS])
+    merging.merge(about_leads, claim.beat, lambda: policy_rows.place(wanted, day, table.rows))
+    claim.beat()
+    return policy_merging.write(wanted.import_id, day)
 
 
 def _wanted(import_: Import, coercion: Coercion) -> Merge:

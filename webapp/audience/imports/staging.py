@@ -12,7 +12,8 @@ MANY = 5000  # rows from which on a set is large
 TYPES = {
     "tags": "text[]", "attributes": "jsonb", "value_estimate": "numeric(12,2)", "date_of_birth": "date",
     "created_at": "timestamptz", "owner_id": "bigint", "consent_email": "boolean", "consent_sms": "boolean",
-    "consent_whatsapp": "boolean",
+    "consent_whatsapp": "boolean", "premium": "numeric(12,2)", "coverage": "numeric(12,2)", "started_on": "date",
+    "renews_on": "date", "lapsed_on": "date", "next_due_on": "date",
 }  # fmt: skip
 KEYS = ("external_id", "email", "phone")
 # email_key is made by the very expression of leads.email_key, so that the two compare alike in every script.

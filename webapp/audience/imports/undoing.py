@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from webapp.audience import timeline
-from webapp.audience.imports import merging, permissions
+from webapp.audience.imports import merging, permissions, policy_undoing
+from webapp.audience.imports.policy_undoing import PoliciesUndone
 from webapp.audience.imports.staging import MANY, join_by_hashing
 from webapp.audience.imports.tables import Import
 from webapp.platform import audit
@@ -18,15 +19,18 @@ DERIVED = ("segment_entered", "segment_exited")
 @dataclass(frozen=True)
 class Undone:
     """removed: leads that were made and are gone; restored: leads changed back; kept: leads left (partly) as they are
-    because something happened to them since; consents: consents taken back."""
+    because something happened to them since; consents: consents taken back; policies: what became of those, where the
+    rows were policies."""
 
     removed: int
     restored: int
     kept: int
     consents: int
+    policies: PoliciesUndone | None = None
 
     def __str__(self) -> str:
-        said = f"Taken back: {self.removed:,} leads removed, {self.restored:,} changed back."
+        of_policies = f"{self.policies}; " if self.policies else ""
+        said = f"Taken back: {of_policies}{self.removed:,} leads removed, {self.restored:,} changed back."
         if self.kept:
             said += f" {self.kept:,} kept, because something has happened to them since."
         return said
@@ -43,9 +47,10 @@ def undo(import_: Import) -> Undone:
         raise Refused("Another import is changing leads right now. Try again when it is done.")
     if import_.created + import_.updated > MANY:
         join_by_hashing()
+    held = policy_undoing.take_back(import_.id) if import_.kind == "policies" else None
     removed, kept = _remove(import_.id)
     restored, changed_since = _restore(import_.id)
-    undone = Undone(removed, restored, kept + changed_since, _withdraw(import_.id))
+    undone = Undone(removed, restored, kept + changed_since, _withdraw(import_.id), held)
     # Gone at the commit by themselves, but another import may be taken back before that.
     run("DROP TABLE undo_made, undo_values, undo_keys, undo_diff, undo_consents")
     run(

@@ -36,6 +36,17 @@ STATUS = {
     "converted": "converted won customer client sold kunde gewonnen abgeschlossen",
     "lost": "lost closed dead verloren",
 }
+POLICY_STATUS = {
+    "active": "active inforce in-force current live issued paid-up renewed aktiv laufend gültig",
+    "lapsed": "lapsed lapse verfallen",
+    "cancelled": "cancelled canceled terminated surrendered void storniert gekündigt",
+    "expired": "expired ended matured closed abgelaufen beendet",
+}
+PAYMENT_STATUS = {
+    "paid": "paid current ok settled bezahlt",
+    "due": "due pending open unpaid outstanding fällig offen",
+    "overdue": "overdue late missed arrears default überfällig verzug",
+}
 PRIORITY = {
     "low": "low niedrig gering",
     "medium": "medium normal standard mittel",
@@ -54,6 +65,8 @@ PHRASES = {
         "two wheeler": "auto", "home owners": "home", "term life": "life", "whole life": "life",
         "small business": "business",
     },
+    "policy_status": {"in force": "active", "paid up": "active"},
+    "payment_status": {"up to date": "paid", "past due": "overdue", "in arrears": "overdue"},
     "status": {
         "in progress": "contacted", "closed won": "converted", "closed lost": "lost", "closed - won": "converted",
         "closed - lost": "lost",
@@ -71,6 +84,9 @@ CHOICES = {
     "status": _by_word(STATUS) | PHRASES["status"],
     "priority": _by_word(PRIORITY),
     "customer_tier": _by_word(TIER),
+    "policy_type": _by_word(INSURANCE) | PHRASES["insurance_type"],
+    "policy_status": _by_word(POLICY_STATUS) | PHRASES["policy_status"],
+    "payment_status": _by_word(PAYMENT_STATUS) | PHRASES["payment_status"],
 }
 LANGUAGES = _by_word(LANGUAGE)
 

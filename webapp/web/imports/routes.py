@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from webapp.audience.consents import CHANNELS
 from webapp.audience.imports import columns, imports, options
+from webapp.audience.imports.kinds import KINDS
 from webapp.audience.imports.tables import STATUSES, Import
 from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
@@ -29,6 +30,7 @@ def page() -> Any:
         key=Import.id,
         columns=(
             Column("file", "File", lambda i: i.file_name, func.lower(Import.file_name)),
+            Column("kind", "Rows", lambda i: filters.words(i.kind), wide=True),
             Column("status", "Status", lambda i: filters.status(i.status)),
             Column("created", "New", lambda i: filters.number(i.created), numeric=True),
             Column("updated", "Updated", lambda i: filters.number(i.updated), numeric=True, wide=True),
@@ -45,7 +47,7 @@ def page() -> Any:
             Filter("status", "Status", tuple((s, filters.words(s)) for s in STATUSES), lambda s: Import.status == s),
         ),
     )
-    action = ("Import leads", url_for("imports.new")) if can(current_user, "imports.run") else None
+    action = ("Import a file", url_for("imports.new")) if can(current_user, "imports.run") else None
     return table.respond("list.html", title="Imports", action=action)
 
 
@@ -58,7 +60,7 @@ def new() -> Any:
         try:
             if upload is None or not upload.filename:
                 raise Invalid({"file": "Choose a file first."})
-            started = imports.start(upload.filename, upload.read(), current_user.local_id)
+            started = imports.start(upload.filename, upload.read(), current_user.local_id, kind=None)
             return go("imports.detail", import_id=started.id)
         except Invalid as problem:
             error = next(iter(problem.errors.values()))
@@ -77,6 +79,14 @@ def detail(import_id: int) -> Any:
     return render("imports/progress.html", "imports/_progress.html", **_outcome(found))
 
 
+@import_pages.post("/<int:import_id>/kind")
+@needs("imports.run")
+def kind(import_id: int) -> Any:
+    """The rows are something else than was guessed."""
+    imports.choose_kind(imports.get(import_id), request.form.get("kind", ""))
+    return go("imports.detail", import_id=import_id)
+
+
 @needs("imports.run")
 def _configure(found: Import) -> Any:
     mapping = {str(n): request.form.get(f"column-{n}", "") for n in range(len(found.header))}
@@ -86,6 +96,7 @@ def _configure(found: Import) -> Any:
         "country": request.form.get("country"),
         "consent": request.form.getlist("consent"),
         "consent_source": request.form.get("consent_source", ""),
+        "new_leads": found.kind == "leads" or request.form.get("new_leads") == "yes",
     }
     try:
         imports.configure(found, mapping, chosen)
@@ -104,8 +115,8 @@ def _columns(found: Import, mapping: dict[str, str], chosen: dict[str, Any], err
         chosen=chosen,
         errors=errors,
         examples=_examples(found),
-        targets=columns.TARGETS,
-        attribute=lambda n: columns.guess([found.header[n]], [["x"]]).get("0", ""),
+        targets=KINDS[found.kind].targets,
+        attribute=lambda n: columns.guess([found.header[n]], [["x"]], (), KINDS[found.kind]).get("0", ""),
         duplicates=options.DUPLICATES,
         shared_phones=options.SHARED_PHONES,
         countries=sorted(SUPPORTED_REGIONS),
@@ -130,7 +141,7 @@ def preview(import_id: int) -> Any:
     found = imports.get(import_id)
     if found.status != "uploaded":
         return go("imports.detail", import_id=import_id)
-    return render("imports/preview.html", found=found, shown=imports.preview(found), targets=columns.TARGETS)
+    return render("imports/preview.html", found=found, shown=imports.preview(found), targets=KINDS[found.kind].targets)
 
 
 @import_pages.post("/<int:import_id>/run")
@@ -172,4 +183,6 @@ def problems(import_id: int) -> Any:
 
 def _outcome(found: Import) -> dict[str, Any]:
     finished = found.status in ("done", "undone", "failed", "cancelled")
-    return {"found": found, "problems": imports.problems(found, limit=50) if finished else [], "finished": finished}
+    problems = imports.problems(found, limit=50) if finished else []
+    made = imports.leads_made(found) if found.kind == "policies" else None
+    return {"found": found, "problems": problems, "finished": finished, "leads_made": made}
