@@ -128,7 +128,22 @@ class Hands:
 
 
 class Mouse(Hands):
-    """Clicks, and typing into what was clicked."""
+    """Clicks, and typing into what was clicked; what comes last in a group is made outside of it and dragged in."""
+
+    def build(self, name: str, tree: dict[str, Any]) -> None:
+        strays: list[tuple[dict[str, Any], str]] = []
+        rules = [self._without_last(one, item(ROOT, n), strays) for n, one in enumerate(tree["rules"])]
+        super().build(name, tree | {"rules": [*rules, *(rule for rule, _ in strays)]})
+        for _, group in strays:
+            self.drag(item(ROOT, len(rules)), f"{group} > ol > li:last-of-type")
+
+    def _without_last(self, one: dict[str, Any], at: str, strays: list[tuple[dict[str, Any], str]]) -> dict[str, Any]:
+        if "rules" not in one:
+            return one
+        inner = [self._without_last(part, item(f"{at} > ol", n), strays) for n, part in enumerate(one["rules"])]
+        if len(inner) > 1 and "rules" not in inner[-1]:
+            strays.append((inner.pop(), at))
+        return one | {"rules": inner}
 
     def press(self, selector: str) -> None:
         self.page.locator(selector).click()

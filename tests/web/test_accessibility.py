@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.web.browser import sign_in
+from tests.web.builder_town import rule, tree
 from webapp.audience import bulk, leads, segments
 from webapp.campaigns import campaigns
 from webapp.messaging import templates
@@ -14,10 +15,18 @@ pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
 PAGES = (
     "/", "/leads", "/leads/new", "/leads/{lead}", "/leads/{lead}/edit", "/leads/{lead}/merge", "/leads/{lead}/merge/{other}",
-    "/leads/actions", "/leads/actions/{action}", "/imports", "/imports/new", "/segments",
-    "/segments/new", "/segments/{segment}", "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
+    "/leads/actions", "/leads/actions/{action}", "/imports", "/imports/new", "/segments", "/scores", "/scores/rules/new", "/scores/rules/new?kind=attribute",
+    "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
+    "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",
+    "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
     "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
+)  # fmt: skip
+
+NESTED = tree(
+    "all", rule("tags", "has_any", ["vip", "family"]), rule("city", "in", [f"Town {n}" for n in range(50)]),
+    tree("any", rule("event.email_clicked", "did", {"times": 2, "within": "30 days", "before": "1 day"}),
+         tree("none", rule("policies", "has", {"type": "auto"}), rule("value_estimate", "between", ["1", "9"]))),
 )  # fmt: skip
 
 
@@ -31,8 +40,9 @@ def furnished(served) -> dict[str, int]:
                 {"first_name": f"Person {n}", "email": f"person{n}@example.com", "value_estimate": 1000}
             )
         action = bulk.start("add_tag", {"tag": "new"}, {"ids": [lead.id]})
-        rule = {"field": "status", "operator": "equals", "value": "new"}
-        segment = segments.save(None, {"name": "New ones", "criteria": {"match": "all", "rules": [rule]}})
+        criteria = tree("all", rule("status", "equals", "new"))
+        segment = segments.save(None, {"name": "New ones", "criteria": criteria})
+        nested = segments.save(None, {"name": "Nested", "criteria": NESTED})
         bodies = {"subject_line": "Hello", "html_content": "<p>Hello {{ first_name }}</p>"}
         template = templates.save(None, {"name": "Hello", **bodies})
         chosen = {"segment_id": segment.id, "template_id": template.id}
@@ -42,6 +52,7 @@ def furnished(served) -> dict[str, int]:
             "other": other.id,
             "action": action.id,
             "segment": segment.id,
+            "nested": nested.id,
             "template": template.id,
             "campaign": campaign.id,
         }

@@ -9,6 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.web.browser import sign_in
+from tests.web.builder_town import rule, tree
+from tests.web.building import Mouse, count_shown, watch
 
 pytestmark = pytest.mark.browser
 HTML = (
@@ -71,21 +73,13 @@ def _import(page: Page, served) -> None:
 
 
 def _segment(page: Page, served) -> None:
+    watch(page)
     page.goto(f"{served.url}/segments/new")
-    page.get_by_label("Name", exact=True).fill("Auto leads over 1,000")
-    page.get_by_label("Field").select_option("insurance_type")
-    page.get_by_label("Value", exact=True).select_option("auto")
-    page.get_by_role("button", name="Add rule").click()
-    second = page.locator(".rule").nth(1)
-    expect(second).not_to_have_class(re.compile("htmx-added"))
-    second.get_by_label("Field").select_option("value_estimate")
-    expect(second.get_by_label("Operator").locator("option[value=greater_than]")).to_have_count(1)
-    before = second.get_by_label("Value", exact=True).element_handle()
-    second.get_by_label("Operator").select_option("greater_than")
-    before.wait_for_element_state("hidden")  # the row comes again from the server
-    second.get_by_label("Value", exact=True).fill("999")
-    expect(page.locator(".live-count")).to_have_text("21")
-    page.get_by_role("button", name="Save").click()
+    hands = Mouse(page)
+    auto, over = rule("insurance_type", "equals", "auto"), rule("value_estimate", "greater_than", "999")
+    hands.build("Auto leads over 1,000", tree("all", auto, over))
+    count_shown(page, 21)
+    hands.save()
     expect(page.get_by_text("Saved: 21 leads.")).to_be_visible()
 
 

@@ -97,9 +97,9 @@ class DeedField(Field):
             )
         ).one()
         times, last = found
-        return (
-            f"{times} times, last on {last:%Y-%m-%d}" if last and times > 1 else f"on {last:%Y-%m-%d}" if last else ""
-        )
+        if last is None:
+            return "not in that time" if {"within", "before"} & set(value) else "never"
+        return f"{times} times, last on {last:%Y-%m-%d}" if times > 1 else f"on {last:%Y-%m-%d}"
 
 
 # What a rule over the timeline is mostly asked about; any other kind of fact can be named too.

@@ -90,7 +90,7 @@ class PolicyField(Field):
         wanted = select(Policy.number).where(
             Policy.org_id == asking.org_id, Policy.lead_id == lead.id, *self._which(value, asking)
         )
-        return ", ".join(db.session.scalars(wanted.order_by(Policy.number).limit(3)))
+        return ", ".join(db.session.scalars(wanted.order_by(Policy.number).limit(3))) or "none like it"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from werkzeug.datastructures import MultiDict
 from webapp.audience.rules.field import Field
 from webapp.audience.rules.fields import FIELDS, field_named
 from webapp.audience.rules.operators import Operator
-from webapp.audience.rules.tree import MATCHES
 
 CHIPS = 40  # so many values are shown one by one; more as lines of text
 SPANS = ("hours", "days", "weeks")
@@ -35,6 +34,8 @@ class Node:
     raw: Any = None
     error: str = ""
     count: int | None = None
+    # What was posted as field and operator where there is none of that name: refused at its place, not made another.
+    odd: dict[str, str] | None = None
 
     @property
     def operators(self) -> list[Operator]:
@@ -93,7 +94,7 @@ class Node:
         """Returns the tree as rules have it, unchecked."""
         if self.rules is not None:
             return {"match": self.match, "rules": [node.to_json() for node in self.rules]}
-        said = {"field": self.field.name, "operator": self.operator.name if self.operator else ""}
+        said = {"field": self.field.name, "operator": self.operator.name if self.operator else ""} | (self.odd or {})
         return said if self.operator and self.operator.shape == "none" else said | {"value": self.raw}
 
 
@@ -141,13 +142,16 @@ def posted(form: MultiDict) -> Node:
 
 def posted_rule(form: MultiDict, key: str) -> Node:
     """Returns one rule of a form as it was typed."""
-    node = rule_node({"field": form.get(f"{key}-field"), "operator": form.get(f"{key}-operator")}, key)
+    said = {"field": form.get(f"{key}-field", ""), "operator": form.get(f"{key}-operator", "")}
+    node = rule_node(said, key)
     node.raw = _value(form, key, node.widget)
+    known = {"field": node.field.name, "operator": node.operator.name if node.operator else ""}
+    node.odd = {name: word[:100] for name, word in said.items() if word != known[name]} or None
     return node
 
 
 def _match(said: str | None) -> str:
-    return said if said in MATCHES else "all"
+    return (said or "all")[:20]
 
 
 def _value(form: MultiDict, key: str, widget: str) -> Any:

@@ -46,7 +46,7 @@ def _table(segment: Segment, moment: datetime | None) -> Table:
             Column("value", "Est. value", lambda row: filters.money(row.Lead.value_estimate), wide=True,
                    export=lambda row: row.Lead.value_estimate, numeric=True),
             Column("since", "Member since", lambda row: filters.day(row.SegmentMember.entered_at), SegmentMember.entered_at,
-                   lambda row: row.SegmentMember.entered_at.date().isoformat()),
+                   lambda row: row.SegmentMember.entered_at.date().isoformat(), wide=True),
         ),
         default_sort="-since",
         empty=_empty(segment, moment),
@@ -159,10 +159,10 @@ def take_out(segment_id: int) -> Any:
 @segment_pages.get("/<int:segment_id>/candidates")
 @needs("segments.edit")
 def candidates(segment_id: int) -> Any:
-    segment = segments.picked_by_hand(segment_id)
+    segment = segments.get(segment_id)
     term = request.args.get("q", "").strip()[:200]
     found = (
         select(Lead).where(ALIVE, ~membership.inside(segment.id), leads.search(term)).order_by(Lead.name_key).limit(8)
     )
-    shown = db.session.scalars(found).all() if term else []
+    shown = db.session.scalars(found).all() if term and not segment.is_dynamic else []
     return render("segments/_candidates.html", segment=segment, found=shown, term=term)
