@@ -27,7 +27,7 @@ SENDER = {
     "tls": "starttls", "username": "ada", "password": "a secret word", "status": "active",
 }  # fmt: skip
 SEGMENT = {"name": "Texans", "description": "Near us", "match": "any"}
-RULE = {"row": "a", "a-field": "value_estimate", "a-operator": "greater_than", "a-value": "1000"}
+RULE = {"node": "rule:a", "a-field": "value_estimate", "a-operator": "greater_than", "a-value": "1000"}
 COLUMNS = {"duplicates": "update", "shared_phone": "merge", "country": "DE", "consent_source": "At the fair"}
 ROOMS = {"leads": LEAD, "templates": TEMPLATE_FORM, "campaigns": CAMPAIGN, "senders": SENDER}
 LONG = "x" * 5000
@@ -117,13 +117,13 @@ def test_an_address_somebody_has_is_told_at_its_field(admin, cast):
 
 
 def test_a_segment_keeps_its_rules_and_says_which_one_is_wrong(admin, cast):
-    form = SEGMENT | {"row": ["a", "b"], **{k: v for k, v in RULE.items() if k != "row"}, "b-field": "state",
+    form = SEGMENT | {"node": ["rule:a", "rule:b"], **{k: v for k, v in RULE.items() if k != "node"}, "b-field": "state",
                       "b-operator": "equals", "b-value": ""}  # fmt: skip
     answer = admin.post("/segments/new", form)
     assert answer.status_code == 422
     kept, errors = form_of(answer)
     assert list(errors.values()) == ["Give a value."]
-    for name, typed in (SEGMENT | RULE | {"row": "b", "b-field": "state"}).items():
+    for name, typed in (SEGMENT | RULE | {"node": "rule:b", "b-field": "state"}).items():
         assert kept[name] == typed, name
     assert counts(cast)["segments"] == 0
 
@@ -142,7 +142,7 @@ def test_a_segment_that_cannot_be_is_not_saved(admin, cast, field, bad):
 def test_a_segment_is_shown_for_editing_as_it_is_kept(admin, cast):
     made = admin.post("/segments/new", SEGMENT | RULE).location
     kept, _ = form_of(admin.get(made))
-    row = kept["row"]
+    row = kept["node"].partition(":")[2]
     assert {name: kept[name] for name in SEGMENT} == SEGMENT
     assert [kept[f"{row}-{part}"] for part in ("field", "operator", "value")] == [
         "value_estimate",

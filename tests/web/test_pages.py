@@ -226,7 +226,7 @@ def test_a_write_by_htmx_is_told_where_to_go(admin, cast):
 
 
 def test_the_live_count_follows_the_rules_in_the_form(admin, many):
-    form = {"match": "all", "row": "a", "a-field": "status", "a-operator": "equals", "a-value": "lost"}
+    form = {"match": "all", "node": "rule:a", "a-field": "status", "a-operator": "equals", "a-value": "lost"}
     assert ">60<" in admin.post("/segments/live", form).text
     odd = admin.post("/segments/live", form | {"a-value": "unheard of"})
     assert "Status is one of" in odd.text

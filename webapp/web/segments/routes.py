@@ -92,7 +92,7 @@ def save(segment_id: int) -> Any:
 
 
 def _edit(segment: Segment | None, static: bool = False, note: str = "") -> Any:
-    form, status, conflict = SegmentForm(obj=segment), 409 if note else 200, None
+    form, status, conflict = SegmentForm(obj=segment), 404 if note else 200, None
     static = static or (segment is not None and not segment.is_dynamic)
     root = _root(segment)
     if request.method == "POST":
