@@ -132,7 +132,7 @@ class OneSegment(MethodView):
     def put(self, body: dict[str, Any], segment_id: int) -> Any:
         """Changes what is given, and nothing else."""
         segment = segments.get(segment_id)
-        saved = segments.save(segment, _values(body, segment), version=body.get("version"))
+        saved = segments.save(segment, _values(body, segment), g.user.id, body.get("version"))
         return answer(saved, "Segment updated")
 
     @needs("segments.edit")

@@ -33,6 +33,8 @@ DEEDS = {
     "page_visited": ("who visited the website", "who did not visit the website"),
     "call_logged": ("spoken to on the phone", "not spoken to on the phone"),
 }  # fmt: skip
+# Fields that are something a lead has, and not something they did.
+HELD = (ColumnField, AttributeField, PolicyCountField, BirthdayField)
 
 
 def say(group: Group, names: Names | None = None) -> str:
@@ -67,7 +69,7 @@ def _clause(rule: Rule, names: Names) -> str:
         return f"{did if rule.operator is DID else did_not} {rule.field.circumstances(rule.value, names)}".strip()
     if isinstance(rule.field, PolicyField):
         return said.replace("holds", "holding", 1)
-    return f"whose {said}" if isinstance(rule.field, ColumnField | AttributeField | PolicyCountField | BirthdayField) else said
+    return f"whose {said}" if isinstance(rule.field, HELD) else said
 
 
 def _inner(part: Rule | Group, names: Names) -> str:
