@@ -194,6 +194,23 @@ def test_only_known_leads_where_that_was_asked(desk, cast, ada):
     assert "No lead has" in problems(cast, row.id)[0][3]
 
 
+def test_a_policy_never_goes_to_somebody_else_by_its_number(desk, cast, ada):
+    """A row that names somebody nobody knows does not become the holder of the policy; one that says nothing against it
+    does."""
+    with transaction(cast.org):
+        policies.create(ada, {"number": "A-1"})
+        cy = leads.create({"first_name": "Cy", "email": "cy@example.com"}).id
+        policies.create(cy, {"number": "C-1"})
+    row = take(
+        desk, ["Bo", "", "bo@example.com", "A-1", "", "7", "", ""], ["Cy", "+14152000009", "", "C-1", "", "7", "", ""]
+    )
+    assert counts(row) == (2, 0, 1, 0, 1)
+    assert "another lead" in problems(cast, row.id)[0][3]
+    with transaction(cast.org):
+        assert leads.get(cy).phone == "+14152000009"
+        assert value("SELECT count(*) FROM leads") == 2
+
+
 def test_a_policy_of_a_deleted_lead_goes_to_whoever_brings_it(desk, cast, ada):
     with transaction(cast.org):
         policies.create(ada, {"number": "A-1"})

@@ -22,10 +22,10 @@ DUE_SOON_DAYS = 60
 
 
 class Registry:
-    """Numbers the policies of an organisation: LIC-700001 and up."""
+    """Numbers the policies of an organisation: LIC-710001 and up."""
 
     def __init__(self) -> None:
-        self._last = 700_000
+        self._last = 710_000
 
     def next(self) -> str:
         self._last += 1

@@ -14,6 +14,7 @@ from webapp.demo import (
     holdings,
     letters,
     materials,
+    meetings,
     memberships,
     past,
     people,
@@ -115,6 +116,7 @@ def _demo(rng: Random, now: datetime) -> None:
     writing.settle()
     standings.give(made_up, now)
     memberships.give(now)
+    meetings.give(made_up, made.segments, marketer, now)
     _draft(made, marketer)
 
 

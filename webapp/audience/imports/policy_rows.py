@@ -23,8 +23,8 @@ TWO_PEOPLE = "An earlier row of this file has this policy for somebody else."
 REFUSALS = {
     "p.lead_id IS NULL AND NOT EXISTS (SELECT FROM import_rows s WHERE s.\"row\" = p.\"row\""
     " AND COALESCE(s.external_id, s.email, s.phone) IS NOT NULL)": (None, NOBODY),
+    "p.holder IS NOT NULL AND p.holder IS DISTINCT FROM p.lead_id": ("policy_number", OTHER_LEAD),
     "p.lead_id IS NULL AND NOT CAST(:new_leads AS boolean)": (None, NO_LEAD),
-    "p.holder <> p.lead_id": ("policy_number", OTHER_LEAD),
     "COALESCE(p.renews_on, k.renews_on) < COALESCE(p.started_on, k.started_on)"
     " AND COALESCE(p.renews_on, p.started_on) IS NOT NULL": ("renews_on", "It cannot renew before it began."),
     "COALESCE(p.lapsed_on, k.lapsed_on) < COALESCE(p.started_on, k.started_on)"
@@ -69,11 +69,13 @@ def _stage(wanted: Merge) -> None:
 
 
 def _follow_policies() -> None:
-    """Gives the rows nobody was found for to whoever holds their policies, and makes one person of the rows of one
-    lead again."""
+    """Gives the rows nobody was found for to whoever holds their policies, unless they say that it is somebody else,
+    and makes one person of the rows of one lead again."""
+    contradicted = "r.external_id <> l.external_id OR r.email_key <> l.email_key OR r.phone <> l.phone"
     run(
-        "UPDATE import_rows s SET lead_id = h.holder FROM (SELECT leader, min(holder) AS holder FROM import_policies"
-        " WHERE lead_id IS NULL AND holder IS NOT NULL GROUP BY leader) h"
+        "UPDATE import_rows s SET lead_id = h.holder FROM (SELECT p.leader, min(p.holder) AS holder"
+        ' FROM import_policies p JOIN import_rows r ON r."row" = p."row" JOIN leads l ON l.id = p.holder'
+        f" WHERE p.lead_id IS NULL AND ({contradicted}) IS NOT TRUE GROUP BY p.leader) h"
         ' WHERE COALESCE(s.leader, s."row") = h.leader'
     )
     run(

@@ -46,7 +46,7 @@ def _table() -> Table:
             Column("renews", "Renews", lambda row: filters.day(row.Policy.renews_on), Policy.renews_key,
                    lambda row: row.Policy.renews_on),
         ),
-        default_sort="renews",
+        default_sort="number",
         empty="No policies yet. Open a lead and add one there, or import a file of them.",
         url_of=lambda row: _address(row.Policy),
         search=policies.search,
