@@ -8,6 +8,7 @@ import phonenumbers
 from sqlalchemy import select
 
 from webapp.audience.consents import CHANNELS
+from webapp.audience.imports import joining
 from webapp.audience.imports.cells import Cell, Reading, reader_of
 from webapp.audience.imports.tables import Import
 from webapp.platform.clock import ZONES, local, now
@@ -25,7 +26,14 @@ SHARED_PHONES = {
     "apart": "They are two people; the second goes without the number",
     "merge": "They are one person",
 }
-DEFAULTS = {"duplicates": "update", "shared_phone": "apart", "consent": [], "consent_source": "", "new_leads": True}
+DEFAULTS = {
+    "duplicates": "update",
+    "shared_phone": "apart",
+    "consent": [],
+    "consent_source": "",
+    "new_leads": True,
+    "segment_id": None,
+}
 # Of policies: a file about what people hold is no better word on who they are.
 OF_KIND: dict[str, dict[str, Any]] = {"leads": {}, "policies": {"duplicates": "fill"}}
 MONTH_FIRST = {"US", "PH"}
@@ -42,6 +50,10 @@ def check(options: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
         errors["duplicates"] = "Choose what happens to leads you have already."
     if checked["shared_phone"] not in SHARED_PHONES:
         errors["shared_phone"] = "Choose what happens where two people share a phone number."
+    try:
+        checked["segment_id"] = joining.chosen(checked["segment_id"])
+    except Invalid as problem:
+        errors |= problem.errors
     checked["new_leads"] = bool(checked["new_leads"])
     checked["country"] = str(checked.get("country") or "").upper()
     if checked["country"] not in phonenumbers.SUPPORTED_REGIONS:

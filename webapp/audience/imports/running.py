@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from webapp.audience import policy_values
-from webapp.audience.imports import merging, options, policy_merging, policy_rows, reading, staging
+from webapp.audience.imports import joining, merging, options, policy_merging, policy_rows, reading, staging
 from webapp.audience.imports.coercing import STAGED, Coercion
 from webapp.audience.imports.kinds import KINDS, POLICIES, POLICY_COLUMNS
 from webapp.audience.imports.merging import Merge
@@ -164,6 +164,7 @@ def _work(claim: Claim) -> int:
     total = staging.fill(coercion, table.rows(), claim.beat)
     merge = _merge_policies if kind is POLICIES else _merge_leads
     counts = merge(_wanted(import_, coercion), claim, table)
+    joining.join(import_)
     failed = staging.keep_notes(claim.import_id)
     _finish(claim, counts | {"total": total, "failed": failed})
     return counts["created"] + counts["updated"]

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from webapp.audience import timeline
-from webapp.audience.imports import merging, permissions, policy_undoing
+from webapp.audience.imports import joining, merging, permissions, policy_undoing
 from webapp.audience.imports.policy_undoing import PoliciesUndone
 from webapp.audience.imports.staging import MANY, join_by_hashing
 from webapp.audience.imports.tables import Import
@@ -13,7 +13,7 @@ from webapp.platform.db import db, rows, run, value
 from webapp.platform.errors import Refused
 
 # Facts the house derives by itself. A lead that only entered a segment has not been touched by anybody.
-DERIVED = ("segment_entered", "segment_exited")
+DERIVED = ("segment_entered", "segment_exited", "score_threshold_crossed")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def undo(import_: Import) -> Undone:
     if import_.created + import_.updated > MANY:
         join_by_hashing()
     held = policy_undoing.take_back(import_.id) if import_.kind == "policies" else None
+    joining.part(import_)
     removed, kept = _remove(import_.id)
     restored, changed_since = _restore(import_.id)
     undone = Undone(removed, restored, kept + changed_since, _withdraw(import_.id), held)

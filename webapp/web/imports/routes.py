@@ -7,6 +7,7 @@ from flask_login import current_user
 from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import func, select
 
+from webapp.audience import segments
 from webapp.audience.consents import CHANNELS
 from webapp.audience.imports import columns, imports, options
 from webapp.audience.imports.kinds import KINDS
@@ -93,6 +94,7 @@ def _configure(found: Import) -> Any:
     chosen = {
         "duplicates": request.form.get("duplicates"),
         "shared_phone": request.form.get("shared_phone"),
+        "segment_id": request.form.get("segment_id") or None,
         "country": request.form.get("country"),
         "consent": request.form.getlist("consent"),
         "consent_source": request.form.get("consent_source", ""),
@@ -119,6 +121,7 @@ def _columns(found: Import, mapping: dict[str, str], chosen: dict[str, Any], err
         attribute=lambda n: columns.guess([found.header[n]], [["x"]], (), KINDS[found.kind]).get("0", ""),
         duplicates=options.DUPLICATES,
         shared_phones=options.SHARED_PHONES,
+        static_segments=segments.every(static_only=True),
         countries=sorted(SUPPORTED_REGIONS),
         channels=CHANNELS,
         total=shown.total,
