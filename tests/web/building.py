@@ -164,15 +164,20 @@ class Mouse(Hands):
         self.page.locator(f".picker-item[data-value='{field}']").click()
 
     def drag(self, what: str, behind: str) -> None:
-        """Drags a rule or group by its handle to right behind another."""
-        start, goal = self.page.locator(f"{what} [data-grip]").first, self.page.locator(behind)
-        start.scroll_into_view_if_needed()
-        start.hover()
+        """Drags a rule or group by its handle to right behind another, letting go when it is shown there."""
+        part, goal = (self.page.locator(at).element_handle() for at in (what, behind))
+        goal.scroll_into_view_if_needed()
+        part.query_selector("[data-grip]").hover()
         self.page.mouse.down()
-        box = goal.bounding_box()
-        x, y = box["x"] + 60, box["y"] + box["height"]
-        for step in (12, 8, 5, 4, 4):
-            self.page.mouse.move(x, y - step, steps=4)
+        start = part.query_selector("[data-grip]").bounding_box()
+        self.page.mouse.move(start["x"] + 12, start["y"] + 12, steps=3)
+        self.page.wait_for_selector(".sortable-ghost", state="attached")
+        for step in (12, 8, 5, 3, 16, 9, 6, 4) * 2:
+            box = goal.bounding_box()
+            self.page.mouse.move(box["x"] + 60, box["y"] + box["height"] - step, steps=3)
+            if goal.evaluate("(goal, part) => goal.nextElementSibling === part", part):
+                break
+            self.page.wait_for_timeout(60)  # what makes room is not taken for a place while it moves
         self.page.mouse.up()
 
     def save(self) -> None:

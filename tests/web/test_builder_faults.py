@@ -237,3 +237,21 @@ def test_a_segment_deleted_while_it_is_edited_can_be_made_anew(served, desk: Pag
     expect(desk.get_by_text("Saved: 0 leads.")).to_be_visible()
     with transaction(served.org):
         assert stored("Gone").criteria["rules"][0]["value"] == "Boston"
+
+
+def test_what_is_typed_while_a_row_comes_again_stays_in_it(served, desk: Page):
+    """A slow line: each answer comes when the hands are already two fields further."""
+    hands = Keys(desk)
+    desk.goto(f"{served.url}/segments/new")
+    hands.wait(lambda: hands.pick_field(f"{item(ROOT, 0)} > .picker", "city"))
+    waiting = []
+    desk.route("**/segments/rule?*", lambda route: waiting.append(route))
+    hands.reach("select[name$='-operator']")
+    desk.keyboard.press("ArrowDown")
+    desk.keyboard.press("ArrowDown")
+    hands.write(f"{item(ROOT, 0)} .rule-value input", "Austin")
+    hands.wait(lambda: [route.continue_() for route in waiting])
+    expect(desk.locator("select[name$='-operator']")).to_have_value("contains")
+    expect(desk.locator(f"{item(ROOT, 0)} .rule-value input")).to_have_value("Austin")
+    expect(desk.locator(f"{item(ROOT, 0)} .rule-value input")).to_be_focused()
+    count_shown(desk, 3)
