@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from webapp.audience import consents, leads, merges, timeline
+from webapp.audience import consents, duplicates, leads, membership, merges, segments, timeline
 from webapp.audience.groups import GroupMember, WhatsAppGroup
 from webapp.audience.membership import SegmentMember
 from webapp.audience.personas import Persona, PersonaScore
@@ -249,10 +249,10 @@ def test_likely_duplicates(cast, tx):
         leads.create({"first_name": "Ada", "last_name": "Lopez", "city": "Reno"})
         leads.create({"first_name": "A", "email": "ada+news@elsewhere.example"})
         db.session.refresh(ada)
-        assert [lead.id for lead in merges.likely(ada)] == [same_city, same_birth, tagged]
-        assert ada.id in [lead.id for lead in merges.likely(leads.get(tagged))]
+        assert [lead.id for lead in duplicates.likely(ada)] == [same_city, same_birth, tagged]
+        assert ada.id in [lead.id for lead in duplicates.likely(leads.get(tagged))]
         nobody = leads.create({"phone": "+14152009999"})
-        assert merges.likely(nobody) == []
+        assert duplicates.likely(nobody) == []
 
 
 def test_every_table_that_names_a_lead_goes_along_or_is_known_not_to():
@@ -260,3 +260,28 @@ def test_every_table_that_names_a_lead_goes_along_or_is_known_not_to():
     stays = {"import_changes", "lead_merges", "leads"}
     named = {name for name, table in Base.metadata.tables.items() if "lead_id" in table.columns}
     assert named - stays == set(merges._followers)
+
+
+def test_in_a_segment_of_both_each_keeps_what_is_known_of_them_there(cast, tx):
+    with tx():
+        kept, merged = (leads.create({"first_name": name, "last_name": "Lee"}).id for name in ("Ada", "Ada B."))
+        both, one_only = (segments.save(None, {"name": name, "is_dynamic": False}) for name in ("Both", "Second"))
+        membership.add(both, [kept, merged])
+        membership.remove(both, [merged])
+        membership.add(both, [merged])
+        membership.add(one_only, [merged])
+    with tx():
+        merges.merge(kept, merged)
+    with tx():
+        facts = (
+            "SELECT count(*) FILTER (WHERE type = 'segment_entered') - count(*) FILTER (WHERE type = 'segment_exited')"
+            " FROM lead_events WHERE lead_id = :lead AND payload ->> 'segment_id' = CAST(:segment AS text)"
+        )
+        open_rows = (
+            "SELECT count(*) FROM segment_members WHERE lead_id = :lead AND segment_id = :segment AND exited_at IS NULL"
+        )
+        for lead in (kept, merged):
+            for segment in (both.id, one_only.id):
+                here = {"lead": lead, "segment": segment}
+                assert value(facts, **here) == value(open_rows, **here), here
+        assert membership.size(one_only.id) == 1

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, func, or_, select, union
+from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped
 
 from webapp.audience import leads, timeline
@@ -66,7 +66,8 @@ def merge(
     values = {field: getattr(merged, field) for field in taken}
     values["tags"] = list(dict.fromkeys([*kept.tags, *merged.tags]))
     values["attributes"] = {**merged.attributes, **kept.attributes}
-    moved = {table: ids for table, column in _followers.items() if (ids := _move(table, column, kept_id, merged_id))}
+    shared = _shared_segments(kept_id, merged_id)
+    moved = {table: ids for table in _followers if (ids := _move(table, kept_id, merged_id, shared))}
     consents = _be_strict(kept_id, merged_id)
     merged.deleted_at = now()
     # Before the other takes its address.
@@ -95,14 +96,31 @@ def _pair(kept_id: int, merged_id: int) -> tuple[Lead, Lead]:
     return found[kept_id], found[merged_id]
 
 
-def _move(table: str, column: str, kept_id: int, merged_id: int) -> list[int]:
+def _shared_segments(kept_id: int, merged_id: int) -> list[int]:
+    """Returns the segments both are in. What is kept about the second there stays with it, rows and facts alike, so that
+    for each of them the facts of coming and going still balance."""
+    return [row.segment_id for row in rows(
+        "SELECT segment_id FROM segment_members WHERE exited_at IS NULL AND lead_id IN (:kept, :merged)"
+        " GROUP BY segment_id HAVING count(*) > 1",
+        kept=kept_id, merged=merged_id,
+    )]  # fmt: skip
+
+
+STAYING = {
+    "segment_members": " AND NOT segment_id = ANY(CAST(CAST(:shared AS text[]) AS bigint[]))",
+    "lead_events": " AND NOT (type IN ('segment_entered', 'segment_exited')"
+    " AND payload ->> 'segment_id' = ANY(CAST(:shared AS text[])))",
+}
+
+
+def _move(table: str, kept_id: int, merged_id: int, shared: list[int]) -> list[int]:
     """Gives a table's rows to the kept lead, but those it has already. Returns their ids."""
+    column, staying = _followers[table], STAYING.get(table, "")
     clashes = "".join(f" AND id NOT IN ({_clashing(key, table, column)})" for key in _keys(table, column))
     moved = rows(
-        f"UPDATE {table} SET {column} = :kept WHERE {column} = :merged{clashes} RETURNING id",
-        kept=kept_id,
-        merged=merged_id,
-    )
+        f"UPDATE {table} SET {column} = :kept WHERE {column} = :merged{clashes}{staying} RETURNING id",
+        kept=kept_id, merged=merged_id, **({"shared": list(map(str, shared))} if staying else {}),
+    )  # fmt: skip
     return sorted(row.id for row in moved)
 
 
@@ -186,26 +204,6 @@ def kept_for(lead_id: int) -> int | None:
             return None if len(seen) == 1 else db.session.scalar(select(Lead.id).where(Lead.id == lead_id, ALIVE))
         lead_id = into
     return None
-
-
-def likely(lead: Lead, limit: int = 3) -> list[Lead]:
-    """Returns other leads who are probably this person: the same name and the same city or birth date, or an e-mail
-    address that differs only in a +word. At most `limit`."""
-    alike = []
-    if lead.name_key.strip():
-        near = [getattr(Lead, field) == given for field in ("city", "date_of_birth") if (given := getattr(lead, field))]
-        alike += [(Lead.name_key == lead.name_key) & or_(*near)] if near else []
-    account, at, domain = (lead.email_key or "").rpartition("@")
-    if at:
-        account = account.partition("+")[0]
-        # A range that the index serves: what stands between "name+" and "name,", the next character.
-        tagged = (Lead.email_key >= f"{account}+") & (Lead.email_key < f"{account},")
-        tagged &= func.right(Lead.email_key, len(domain) + 1) == f"@{domain}"
-        alike += [Lead.email_key == f"{account}@{domain}", tagged]
-    if not alike:
-        return []
-    wanted = union(*(select(Lead.id).where(Lead.id != lead.id, ALIVE, one_way).limit(limit) for one_way in alike))
-    return list(db.session.scalars(select(Lead).where(Lead.id.in_(wanted)).order_by(Lead.id).limit(limit)))
 
 
 def hindrance(merge_: LeadMerge) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import redirect, request, url_for
 from sqlalchemy import select
 
-from webapp.audience import consents, leads, membership, merges, persona_scores, policies, scores, timeline
+from webapp.audience import consents, duplicates, leads, membership, merges, persona_scores, policies, scores, timeline
 from webapp.campaigns import campaigns, received
 from webapp.platform.clock import local, now
 from webapp.platform.db import db
@@ -52,7 +52,7 @@ def detail(lead_id: int) -> Any:
         scores=scores.of_lead(lead_id),
         personas=persona_scores.of_lead(lead_id),
         merged=merges.of_lead(lead_id),
-        likely=merges.likely(lead),
+        likely=duplicates.likely(lead),
         **(_timeline(lead_id) | _received(lead_id)),
     )
 

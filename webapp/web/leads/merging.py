@@ -6,7 +6,7 @@ from flask import request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 
-from webapp.audience import consents, leads, merges
+from webapp.audience import consents, duplicates, leads, merges
 from webapp.audience.leads import ALIVE, Lead
 from webapp.platform.db import db
 from webapp.platform.errors import Invalid
@@ -23,7 +23,7 @@ def merge_search(lead_id: int) -> Any:
     """Search for the other one; before anything is typed, those who are probably it."""
     lead, term = leads.get(lead_id), request.args.get("q", "").strip()[:200]
     wanted = select(Lead).where(ALIVE, Lead.id != lead_id, leads.search(term)).order_by(Lead.name_key, Lead.id)
-    found = db.session.scalars(wanted.limit(FOUND)).all() if term else merges.likely(lead, FOUND)
+    found = db.session.scalars(wanted.limit(FOUND)).all() if term else duplicates.likely(lead, FOUND)
     return render("leads/merge_search.html", "leads/_merge_found.html", lead=lead, term=term, found=found)
 
 
