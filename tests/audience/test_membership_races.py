@@ -1,7 +1,7 @@
 """Members are kept by several hands at once: nothing that happens while they are at it is lost."""
 
 from concurrent.futures import Future
-from threading import Event
+from threading import Barrier, Event, Thread
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.audience.members import by_rules, change, check, in_thread, inside, r
 from tests.audience.storm import Storm
 from webapp.audience import following, leads, membership, segments, syncing
 from webapp.platform.db import run, transaction
-from webapp.platform.errors import NotFound
+from webapp.platform.errors import Invalid, NotFound
 
 
 @pytest.fixture
@@ -157,3 +157,28 @@ def test_eight_syncs_and_many_edits_at_once_end_where_a_fresh_evaluation_does(ap
         assert run("SELECT 1 FROM segment_members WHERE exited_at IS NULL") == (
             told["segment_entered"] - told["segment_exited"]
         )
+
+
+def test_two_saves_at_the_same_moment_make_no_circle(app, cast, tx):
+    with tx():
+        one, two = (segments.save(None, {"name": name}).id for name in ("One", "Two"))
+    both_ready = Barrier(2)
+    refused: list[str] = []
+
+    def ask_about(own: int, other: int) -> None:
+        with app.app_context():
+            try:
+                with transaction(cast.org):
+                    segment = segments.get(own)
+                    both_ready.wait(10)
+                    rule = {"field": "segment", "operator": "in", "value": [other]}
+                    segments.save(segment, {"criteria": {"match": "all", "rules": [rule]}})
+            except Invalid as problem:
+                refused.append(problem.errors["rules.0"])
+
+    threads = [Thread(target=ask_about, args=pair) for pair in ((one, two), (two, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(refused) == 1 and "circle" in refused[0]

@@ -6,7 +6,8 @@ from webapp.audience.rules.deeds import DeedField
 from webapp.audience.rules.field import Names
 from webapp.audience.rules.tree import Group, Rule
 from webapp.audience.timeline import FACTS
-from webapp.platform.db import rows, value
+from webapp.platform import tenancy
+from webapp.platform.db import rows, run, value
 from webapp.platform.errors import Invalid
 
 # What ids refer to -> (table, column of its name, words for one). Campaigns stand on a floor above, asked by name.
@@ -33,6 +34,9 @@ def check(group: Group, segment_id: int | None = None) -> None:
 
     segment_id: the segment the tree is for, if it exists already.
     """
+    if group.refers_to("segments"):
+        # Two saved at the same moment could each be right by itself and a circle together: the second waits, then looks.
+        run("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", key=f"segment rules {tenancy.current_org()}")
     known, errors = names(group), {}
     for place, rule in places(group):
         if words := _missing(rule, known) or _unheard(rule) or _circle(rule, segment_id):
