@@ -15,7 +15,8 @@ pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
 PAGES = (
     "/", "/leads", "/leads/new", "/leads/{lead}", "/leads/{lead}/edit", "/leads/{lead}/merge", "/leads/{lead}/merge/{other}",
-    "/leads/actions", "/leads/actions/{action}", "/imports", "/imports/new", "/segments", "/scores",
+    "/leads/actions", "/leads/actions/{action}", "/imports", "/imports/new", "/policies", "/groups", "/groups/new",
+    "/personas", "/personas/new", "/segments", "/scores",
     "/scores/rules/new", "/scores/rules/new?kind=attribute",
     "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
     "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",

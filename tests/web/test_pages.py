@@ -19,7 +19,7 @@ from webapp.platform.db import run, transaction
 
 ROWS = 120
 LISTS = ("/leads", "/segments", "/imports", "/campaigns", "/campaigns/{campaign_id}/recipients", "/templates", "/mailbox",
-         "/audit")  # fmt: skip
+         "/audit", "/policies", "/groups", "/personas")  # fmt: skip
 ROW = re.compile(r'<tr data-href="/leads/(\d+)"')
 TIMELINE = "/leads/{lead_id}/timeline"
 

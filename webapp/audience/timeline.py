@@ -122,7 +122,9 @@ def record_many(facts: Iterable[tuple[int, dict[str, Any]]], type: str, *, at: d
         work.wake(FOLLOWED)
 
 
-def record_select(type: str, select_lead_and_payload: str, *, happened_at: datetime | None = None, **params: Any) -> int:
+def record_select(
+    type: str, select_lead_and_payload: str, *, happened_at: datetime | None = None, **params: Any
+) -> int:
     """Adds one fact for each row of a SELECT of (lead_id, payload jsonb). happened_at: UTC, now if not given. Returns how
     many."""
     work.wake(FOLLOWED)

@@ -112,8 +112,8 @@ def _belongs(rng: Random, meeting: Meeting, person: Person) -> bool:
 
 def _decide(decider: int) -> None:
     surest = rows(
-        "SELECT id FROM persona_scores WHERE confidence_level = 'very_high' AND total_groups_count > 1"
-        " ORDER BY confidence_score DESC, total_groups_count DESC, lead_id LIMIT :n",
+        "SELECT id FROM persona_scores WHERE confidence_level = 'very_high' AND lead_id % 5 = 0"
+        " ORDER BY total_groups_count DESC, confidence_score DESC, lead_id LIMIT :n",
         n=APPROVED,
     )
     least = rows(

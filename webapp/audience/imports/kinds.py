@@ -23,11 +23,10 @@ POLICY_COLUMNS = {
 POLICY_TARGETS = {
     "policy_number": "Policy number", "policy_type": "Policy type", "policy_status": "Policy status",
     "premium": "Premium", "coverage": "Coverage", "started_on": "Began on", "renews_on": "Renews on",
-    "lapsed_on": "Lapsed on", "next_due_on": "Next payment due on", "payment_status": "Payment",
-    "external_id": "Your own number for the lead", "email": "E-mail of the lead", "phone": "Phone of the lead",
-    "name": "Whole name of the lead (is split)", "first_name": "First name of the lead",
-    "last_name": "Last name of the lead", "date_of_birth": "Date of birth of the lead", "city": "City of the lead",
-    "state": "State of the lead", "country": "Country of the lead", "language": "Language of the lead",
+    "lapsed_on": "Lapsed on", "next_due_on": "Payment due on", "payment_status": "Payment",
+    "external_id": "Lead: your number", "email": "Lead: e-mail", "phone": "Lead: phone", "name": "Lead: whole name",
+    "first_name": "Lead: first name", "last_name": "Lead: last name", "date_of_birth": "Lead: birthday",
+    "city": "Lead: city", "state": "Lead: state", "country": "Lead: country", "language": "Lead: language",
 }  # fmt: skip
 IDENTIFYING = ("external_id", "email", "phone")
 NOBODY = "There is nothing here to reach or identify a person by: no e-mail address, phone number or own number."
