@@ -78,11 +78,12 @@ class Choices:
 
     @cached_property
     def owners(self) -> list[tuple[int, str]]:
-        return [tuple(row) for row in rows("SELECT id, name FROM users WHERE is_active ORDER BY lower(name)")]
+        found = rows("SELECT id, name, is_active FROM users ORDER BY is_active DESC, lower(name)")
+        return [(row.id, row.name if row.is_active else f"{row.name} (not active)") for row in found]
 
     @cached_property
     def segments(self) -> list[tuple[int, str]]:
-        found = rows("SELECT id, name, estimated_size FROM segments WHERE is_active ORDER BY lower(name)")
+        found = rows("SELECT id, name, estimated_size FROM segments ORDER BY lower(name)")
         return [(row.id, f"{row.name} ({row.estimated_size:,})") for row in found]
 
     @cached_property
