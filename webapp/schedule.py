@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from flask import Flask, current_app
+from sqlalchemy.exc import DBAPIError
 
 from webapp.audience import bulk_running, following, leads, persona_scores, scores
 from webapp.audience.bulk import WORK as BULK
@@ -88,7 +89,11 @@ def keep_segments() -> None:
         if runner.stopping.is_set():
             return
         with _in_scope(runner.app, org_id):
-            following.run_due(org_id)
+            try:
+                following.run_due(org_id)
+            except DBAPIError:
+                # Of one organisation; the others are kept nevertheless, and it is tried again at the next tick.
+                logger.exception("segments not kept", org_id=org_id)
 
 
 def change_leads() -> None:

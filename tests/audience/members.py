@@ -1,5 +1,6 @@
 """Making segments, and holding what is stored of their members against their rules and the timeline."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,9 +76,17 @@ def imbalances() -> list[Any]:
 
 
 def settled(org_id: int) -> None:
-    """Follows until nothing is left to follow, also what following itself moved."""
-    while following.run_due(org_id):
-        pass
+    """Follows until nothing is left to follow, also what following itself moved. A fact can be read once no older
+    transaction of the whole server runs any more, of other tests' too: that is waited for."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if following.run_due(org_id):
+            continue
+        with transaction(org_id):
+            if not following.is_behind():
+                return
+        time.sleep(0.05)
+    raise AssertionError("the facts did not become readable")
 
 
 def check(org_id: int) -> Counter[str]:

@@ -70,11 +70,11 @@ def test_a_change_is_heard_at_the_next_turn(cast, tx, house, kind):
         if asked["field"] == "segment":
             asked = inside(segments.get(value("SELECT id FROM segments WHERE name = 'Picked'")))
         made = segment("Heard", asked)
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert stored(made.id) == set()
         happen(changing)
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert stored(made.id) == {changing}
     assert check(cast.org)["segment_entered"] == (2 if kind == "picked into another" else 1)
@@ -84,7 +84,7 @@ def test_leads_that_come_go_and_come_back_are_heard(app, cast, tx, house):
     desk = Desk(app, cast.org, cast.marketer)
     with tx():
         made = segment("Texas", rule("state", "equals", "TX"))
-    following.run_due(cast.org)
+    settled(cast.org)
     desk.bring(
         csv_of(
             ["First name", "E-mail", "State"],
@@ -92,16 +92,16 @@ def test_leads_that_come_go_and_come_back_are_heard(app, cast, tx, house):
         )
     )
     desk.work()
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         came = stored(made.id)
         assert len(came) == 2
         leads.remove([min(came)])
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert stored(made.id) == came - {min(came)}
         leads.restore([min(came)])
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert stored(made.id) == came
     assert check(cast.org) == {"segment_entered": 3, "segment_exited": 1}
@@ -118,11 +118,11 @@ def test_a_change_runs_through_segments_that_ask_about_each_other_in_one_turn(ca
     with tx():
         assert [stored(id) for id in ids] == [set(), set(), {changing, untouched}]
     change(cast.org, changing, city="Reno")
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert [stored(id) for id in ids] == [{changing}, {changing}, {changing, untouched}]
     change(cast.org, changing, city="Austin")
-    following.run_due(cast.org)
+    settled(cast.org)
     check(cast.org)
     with tx():
         assert [stored(id) for id in ids] == [set(), set(), {changing, untouched}]
@@ -179,7 +179,7 @@ def test_a_fact_of_a_transaction_still_open_is_not_stepped_over(app, cast, tx, h
     slow = in_thread(app, cast.org, slowly)
     assert written.wait(10)
     change(cast.org, second, city="Reno")
-    settled(cast.org)
+    following.run_due(cast.org)
     with tx():
         assert stored(made.id) == set(), "the later fact waits for the earlier one"
     assert cast.org in work.due(FOLLOWED), "and somebody looks again"
@@ -330,7 +330,7 @@ def test_new_rules_are_asked_by_the_next_turn(cast, tx, house):
     with tx():
         segments.save(segments.get(made.id), {"criteria": tree(rule("first_name", "equals", "Bo"))})
         assert segments.get(made.id).last_calculated_at is None
-    following.run_due(cast.org)
+    settled(cast.org)
     with tx():
         assert stored(made.id) == {house[1]}
         renamed = segments.save(segments.get(made.id), {"name": "Whoever"})

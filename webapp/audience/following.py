@@ -7,15 +7,19 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import DBAPIError
 
-from webapp.audience import membership, syncing
+from webapp.audience import membership, segments, syncing
 from webapp.audience.segments import SWEEP, Segment
 from webapp.audience.timeline import FOLLOWED, HOUSEKEEPING, Cursor, after, cursor_of, horizon, move_cursor
 from webapp.platform import work
 from webapp.platform.clock import now
 from webapp.platform.db import db, one, run, transaction, value
+from webapp.platform.errors import NotFound, Refused
+from webapp.platform.logs import log
 
 BATCH = 2_000  # facts read at once
+TURN = 20  # batches read before the next organisation gets its turn
 BACKLOG = 50_000  # facts behind which it is cheaper to count every segment afresh than to follow
 CLOCKED = timedelta(minutes=5)  # how old the members of a segment with time in its rules may get
 REST = timedelta(days=1)  # and those of any other, should a change ever have gone unheard
@@ -29,6 +33,8 @@ BIRTHS = {
     "lead_unmerged",
     "lead_anonymized",
 }
+
+logger = log(__name__)
 
 
 def touched(type: str, payload: dict) -> set[str]:
@@ -80,7 +86,11 @@ def _ask_again(changes: dict[int, set[str]]) -> None:
         asked = [lead_id for lead_id, keys in changes.items() if keys & reads]
         if not asked:
             continue
-        for lead_id, _ in syncing.sync_leads(segment, asked):
+        try:
+            moved = syncing.sync_leads(segment, asked)
+        except NotFound:
+            continue  # deleted since
+        for lead_id, _ in moved:
             changes[lead_id].add(f"segment:{segment.id}")
 
 
@@ -104,11 +114,22 @@ def sweep(org_id: int) -> Counter[str]:
     moved: Counter[str] = Counter()
     with transaction(org_id):
         due = [segment.id for segment in syncing.in_order(_due(now()))]
+        if not due:
+            work.settle(SWEEP, next_sweep)
+            return moved
     for segment_id in due:
-        with transaction(org_id):
-            segment = db.session.scalar(select(Segment).where(Segment.id == segment_id, Segment.is_dynamic))
-            if segment is not None:
-                moved += syncing.sync(segment)
+        try:
+            with transaction(org_id):
+                moved += syncing.sync(segments.get(segment_id))
+        except Refused:
+            continue  # deleted since
+        except DBAPIError:
+            # One that cannot be counted holds up none of the others; it is tried again at its next time.
+            logger.exception("segment not counted", segment_id=segment_id)
+            with transaction(org_id):
+                run("UPDATE segments SET last_calculated_at = now() WHERE id = :id", id=segment_id)
+    with transaction(org_id):
+        work.settle(SWEEP, next_sweep)
     return moved
 
 
@@ -129,24 +150,22 @@ def next_sweep() -> datetime | None:
 
 
 def run_due(org_id: int) -> int:
-    """Follows and sweeps an organisation until nothing is due. Returns how many facts it read."""
+    """Follows and sweeps an organisation until nothing is due, or for a turn's length. Returns how many facts it read."""
     read = 0
-    while True:
+    for _ in range(TURN):
         with transaction(org_id):
             n = follow()
-        if not n:
-            break
-        read += n
-    with transaction(org_id):
-        work.settle(FOLLOWED, lambda: now() if _is_behind() else None)
+            read += n
+            if not n:
+                work.settle(FOLLOWED, lambda: now() if is_behind() else None)
+                break
     moved = sweep(org_id)
-    with transaction(org_id):
-        work.settle(SWEEP, next_sweep)
     syncing.settle_statistics(moved)
     return read
 
 
-def _is_behind() -> bool:
+def is_behind() -> bool:
+    """True if there are facts that have not been read yet, also such as cannot be read until others have committed."""
     cursor = one("SELECT tx, fact_id FROM timeline_cursors WHERE name = 'segments'")
     return bool(cursor) and bool(value(
         "SELECT EXISTS (SELECT FROM lead_events WHERE (tx, id) > (:tx, :id))", tx=cursor.tx, id=cursor.fact_id

@@ -31,6 +31,7 @@ from webapp.audience.timeline import FOLLOWED, LeadEvent
 from webapp.platform import audit, tenancy, work
 from webapp.platform.clock import local, now
 from webapp.platform.db import Base, Tenant, child_of, db, rows, run, value
+from webapp.platform.errors import NotFound
 from webapp.platform.organizations import current as current_organization
 
 SOURCES = ("rule", "manual", "import")
@@ -136,6 +137,8 @@ def note_size(segment: Any, moved: Counter[str], size: int | None = None) -> Non
         " ELSE last_calculated_at END WHERE id = :id RETURNING estimated_size",
         id=segment.id, size=size, change=entered - exited, version=segment.version,
     )  # fmt: skip
+    if now_holds is None:
+        raise NotFound("That segment does not exist any more.")
     db.session.refresh(segment, ["estimated_size", "last_calculated_at"])
     run(
         "INSERT INTO segment_sizes (segment_id, on_date, size, entered, exited)"
