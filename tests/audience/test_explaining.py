@@ -74,7 +74,7 @@ def test_what_of_the_lead_decided_is_said(cast, tx):
         "event.page_visited": (
             "did", {"times": 2}, True, "visited the website at least 2 times", f"3 times, last on {day}",
         ),
-        "event.custom": ("did_not", {}, True, "did not: event", ""),
+        "event.custom": ("did_not", {}, True, "did not: event", "never"),
     }  # fmt: skip
     with tx():
         asked = [rule(field, operator, value) for field, (operator, value, *_) in said.items()]

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -14,6 +15,7 @@ from werkzeug.serving import make_server
 from tests.conftest import settings
 from webapp import create_app, schedule
 from webapp.messaging import senders
+from webapp.platform import work
 from webapp.platform.db import db, transaction
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,13 +46,15 @@ class Served:
 
 @pytest.fixture(scope="session")
 def house(database_url, tmp_path_factory) -> Iterator[tuple[str, Flask]]:
-    """The application served over HTTP with its timers running, once for each test process."""
+    """The application served over HTTP with its timers at rest, once for each test process: they run while a test is
+    served, and change nothing under the others'."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     app = create_app(settings(tmp_path_factory.mktemp("served"), BASE_URL=url, PORT=str(port)), database_url)
     server = make_server("127.0.0.1", port, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     runner = schedule.start(app)
+    runner.scheduler.pause()
     yield url, app
     runner.stop()
     server.shutdown()
@@ -59,12 +63,19 @@ def house(database_url, tmp_path_factory) -> Iterator[tuple[str, Flask]]:
 
 
 @pytest.fixture
-def served(house, cast) -> Served:
+def served(house, cast, database_url) -> Iterator[Served]:
     """The served house, with the cast's organisation ready to send."""
     url, app = house
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        # What other tests left to be done is none of this one's.
+        owner.execute("DELETE FROM work_due")
+    work._woken.clear()
     with transaction(cast.org):
         senders.ensure_local("Test Insurance", "hello@test.example")
-    return Served(url, cast.org, cast.emails, app)
+    scheduler = app.extensions["runner"].scheduler
+    scheduler.resume()
+    yield Served(url, cast.org, cast.emails, app)
+    scheduler.pause()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,13 @@ def town(served, cast) -> Town:
         return furnish(cast.agent)
 
 
+def unordered(tree: dict) -> dict:
+    """Returns a tree with the rules of every group in one fixed order."""
+    if "rules" not in tree:
+        return tree
+    return tree | {"rules": sorted((unordered(rule) for rule in tree["rules"]), key=repr)}
+
+
 def test_fifteen_segments_find_whom_sql_finds(served, town, page: Page):
     watch(page)
     sign_in(page, served, served.emails["marketer"])
@@ -35,7 +42,9 @@ def test_fifteen_segments_find_whom_sql_finds(served, town, page: Page):
         expect(page.get_by_text(f"Saved: {n:,} leads.")).to_be_visible()
         with transaction(served.org):
             kept = stored(one.name)
-            assert (kept.criteria, kept.estimated_size) == (parse(one.tree).to_json(), n), one.name
+            # Where exactly among its neighbours a dragged rule lands is the hand's affair, and means the same.
+            alike = unordered if one.hands == "mouse" else dict
+            assert (alike(kept.criteria), kept.estimated_size) == (alike(parse(one.tree).to_json()), n), one.name
         found[one.name] = n
     assert len(found) == 15 and len(set(found.values())) > 10 and min(found.values()) > 0, found
 
