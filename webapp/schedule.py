@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from flask import Flask, current_app
-from sqlalchemy.exc import DBAPIError
 
 from webapp.audience import bulk_running, following, leads, persona_scores, scores
 from webapp.audience.bulk import WORK as BULK
@@ -91,7 +90,7 @@ def keep_segments() -> None:
         with _in_scope(runner.app, org_id):
             try:
                 following.run_due(org_id)
-            except DBAPIError:
+            except Exception:
                 # Of one organisation; the others are kept nevertheless, and it is tried again at the next tick.
                 logger.exception("segments not kept", org_id=org_id)
 
