@@ -6,10 +6,14 @@ from datetime import datetime
 from threading import Lock
 
 from sqlalchemy import Index, Text, event
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.platform import tenancy
 from webapp.platform.db import Base, Tenant, db, of_organization, rows, run, transaction
+from webapp.platform.logs import log
+
+logger = log(__name__)
 
 
 class WorkDue(Tenant, Base):
@@ -66,8 +70,11 @@ def tell() -> int:
         woken = list(_woken)
         _woken.clear()
     for org_id, kind in woken:
-        with transaction(org_id):
-            announce(kind)
+        try:
+            with transaction(org_id):
+                announce(kind)
+        except IntegrityError:
+            logger.info("an organisation is gone", org_id=org_id)
     return len(woken)
 
 
