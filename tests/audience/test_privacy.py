@@ -6,9 +6,10 @@ import pytest
 
 from tests.messaging import desk
 from tests.messaging.desk import FIREFOX
-from webapp.audience import consents, leads, merges, policies, privacy, timeline
+from webapp.audience import bulk, consents, leads, merges, policies, privacy, timeline
 from webapp.audience.policies import Policy
 from webapp.messaging import links, mailbox, receipts
+from webapp.platform import idempotency
 from webapp.platform.db import db, one, rows, run, transaction, value
 from webapp.platform.errors import Invalid, Refused
 from webapp.tables import HOUSE_TABLES, metadata
@@ -154,3 +155,84 @@ def test_an_old_reason_outlasts_the_note(cast, tx):
         run("UPDATE suppressions SET note = 'Ada was angry'")
         privacy.anonymise(lead, "ada@example.com")
         assert one("SELECT reason, note FROM suppressions") == ("complaint", privacy.NOTE)
+
+
+def test_who_was_merged_over_several_steps_is_the_same_person(cast, tx):
+    with tx():
+        a, b, c, other = (
+            leads.create({"first_name": name, "email": f"{name}@steps.example"}).id
+            for name in ("ann", "bea", "cat", "dan")
+        )
+        merges.merge(b, c)
+        merges.merge(a, b)
+        merges.undo(merges.merge(a, other))
+    with tx():
+        everything = privacy.export(leads.get(a))
+        assert [lead["email"] for lead in everything["lead"]] == [
+            f"{name}@steps.example" for name in ("ann", "bea", "cat")
+        ]
+        privacy.anonymise(leads.get(a), "ann")
+    with tx():
+        left = rows("SELECT id, first_name, email FROM leads WHERE anonymized_at IS NULL")
+        assert [tuple(row) for row in left] == [(other, "dan", "dan@steps.example")]
+        assert value("SELECT count(*) FROM leads WHERE first_name IS NULL AND email IS NULL") == 3
+        barred = rows("SELECT address FROM suppressions WHERE channel = 'email' ORDER BY address")
+        assert [row.address for row in barred] == [f"{name}@steps.example" for name in ("ann", "bea", "cat")]
+
+
+def test_what_a_bulk_action_could_bring_back_is_forgotten(cast, tx, person):
+    with tx():
+        other = desk.add_lead(2)
+        done = bulk.start("status", {"status": "contacted"}, {"ids": [person, other]}).id
+        gone = bulk.start("delete", {}, {"ids": [person]}).id
+        run("UPDATE leads SET deleted_at = NULL WHERE id = :id", id=person)
+        privacy.anonymise(leads.get(person), "Zebulon Quarrington")
+    with tx():
+        assert list(bulk.get(done).selection["before"]) == [str(other)]
+        assert bulk.get(gone).selection["before"] == {} and not bulk.get(gone).can_be_undone
+        assert bulk.undo(bulk.get(done)) == 1
+
+
+@pytest.mark.parametrize(
+    ("searched", "kept"),
+    [("Zebulon@Quarrington.example", False), (" zebulon quarr", False), ("QUARRINGTON", False), ("zeb", False), ("z.quarr@", False),
+     ("(415) 200-7777", False), ("+1415200", False), ("qx-7777", False), ("ze", True), ("ada", True), ("+4420794600", True)],
+)  # fmt: skip
+def test_a_finished_bulk_action_does_not_tell_whom_it_searched(cast, tx, person, searched, kept):
+    with tx():
+        ids = [
+            value(
+                "INSERT INTO bulk_actions (action, argument, selection, status, finished_at) VALUES ('delete', '{}',"
+                " jsonb_build_object('filter', jsonb_build_object('q', CAST(:q AS text), 'status', 'new'), 'upto', 9), :status,"
+                " CASE WHEN :over THEN now() END) RETURNING id",
+                q=searched, status="done" if over else "queued", over=over,
+            )
+            for over in (True, False)
+        ]  # fmt: skip
+        privacy.anonymise(leads.get(person), "Zebulon Quarrington")
+    with tx():
+        over, waiting = (bulk.get(id).selection["filter"] for id in ids)
+        assert waiting == {"q": searched, "status": "new"}
+        assert over == (waiting if kept else {"status": "new"})
+
+
+def test_answers_kept_for_calls_made_twice_are_forgotten(cast, tx, person):
+    answers = {
+        "lead": {"data": {"id": person, "first_name": "Zebedee"}},
+        "list": {"data": [{"note": "Zebulon@Quarrington.example wrote"}]},
+        "merged": {"data": {"id": 10**9, "email": "z.quarr@other.example"}},
+        "other": {"data": {"id": person + 10**6, "first_name": "Ada"}},
+        "campaign": {"data": {"id": person, "name": "Offer"}},
+        "nothing": None,
+    }
+    with tx():
+        for key, body in answers.items():
+            idempotency.begin(1, key, key)
+            idempotency.finish(1, key, 200, body)
+        # The call that asks for it may have a key too, and is not answered yet.
+        idempotency.begin(1, "asking", "asking")
+        privacy.anonymise(leads.get(person), "Zebulon Quarrington")
+        idempotency.finish(1, "asking", 200, None)
+    with tx():
+        left = {row.key for row in rows("SELECT key FROM idempotency_keys")}
+        assert left == {"other", "campaign", "nothing", "asking"}

@@ -62,8 +62,13 @@ def kept_in(table: str, person: Person, column: str = "lead_id") -> list[dict[st
 
 
 def _person(lead: Lead) -> Person:
-    merged = rows("SELECT merged_id FROM lead_merges WHERE kept_id = :id AND undone_at IS NULL", id=lead.id)
-    ids = [lead.id, *(row.merged_id for row in merged)]
+    # Over several merges: who was merged into somebody merged into them is the same person. UNION ends at a circle.
+    merged = rows(
+        "WITH RECURSIVE person (id) AS (SELECT CAST(:id AS bigint) UNION SELECT m.merged_id FROM lead_merges m"
+        " JOIN person p ON m.kept_id = p.id WHERE m.undone_at IS NULL) SELECT id FROM person WHERE id <> :id ORDER BY id",
+        id=lead.id,
+    )
+    ids = [lead.id, *(row.id for row in merged)]
     found = rows("SELECT unnest(ARRAY[email_key, phone]) AS address FROM leads WHERE id = ANY(:ids)", ids=ids)
     return Person(ids, sorted({row.address for row in found if row.address}))
 
@@ -109,6 +114,8 @@ def anonymise(lead: Lead, typed: str) -> None:
         part.forget(person)
     _bar(person)
     _forget_rest(person)
+    _forget_bulk(person)
+    _forget_answers(person)
     emptied = ", ".join(f"{column} = NULL" for column in EMPTIED)
     run(
         f"UPDATE leads SET {emptied}, tags = '{{}}', attributes = '{{}}', anonymized_at = now(), updated_at = now()"
@@ -161,3 +168,36 @@ def _forget_rest(person: Person) -> None:
         " WHERE lower(c) = ANY(:addresses))",
         addresses=person.addresses,
     )
+
+
+def _forget_bulk(person: Person) -> None:
+    ids = list(map(str, person.ids))
+    run(
+        "UPDATE bulk_actions SET selection = jsonb_set(selection, '{before}',"
+        " (selection -> 'before') - CAST(:ids AS text[])) WHERE selection -> 'before' ?| CAST(:ids AS text[])",
+        ids=ids,
+    )
+    # Whole or begun, as one searches. One that still goes on keeps it: without it, it would change everybody.
+    run(
+        "UPDATE bulk_actions b SET selection = b.selection #- '{filter,q}' FROM (SELECT id,"
+        " lower(btrim(selection #>> '{filter,q}')) AS q, regexp_replace(selection #>> '{filter,q}', '[^0-9]', '', 'g')"
+        " AS digits FROM bulk_actions WHERE finished_at IS NOT NULL AND selection #> '{filter,q}' IS NOT NULL) s"
+        " WHERE b.id = s.id AND EXISTS (SELECT FROM leads l, unnest(ARRAY[l.email_key, l.phone, lower(l.external_id),"
+        " lower(l.first_name), lower(l.last_name), lower(concat_ws(' ', l.first_name, l.last_name))]) AS t (said)"
+        " WHERE l.id = ANY(:ids) AND t.said <> '' AND (strpos(s.q, t.said) > 0"
+        " OR length(s.q) >= :begun AND starts_with(t.said, s.q)"
+        " OR length(s.digits) >= :national AND t.said = l.phone AND strpos(l.phone, ltrim(s.digits, '0')) > 0))",
+        ids=person.ids, begun=3, national=6,
+    )  # fmt: skip
+
+
+def _forget_answers(person: Person) -> None:
+    """Answers kept for calls made twice: about the lead, or with an address of theirs anywhere."""
+    run(
+        "DELETE FROM idempotency_keys WHERE (body #>> '{json,data,id}' = ANY(:ids)"
+        # Ids are counted for each table: another thing's answer with the same id stays.
+        " AND body #> '{json,data}' ? 'first_name')"
+        " OR EXISTS (SELECT FROM unnest(CAST(:addresses AS text[])) AS a (address)"
+        " WHERE strpos(lower(body::text), a.address) > 0)",
+        ids=list(map(str, person.ids)), addresses=person.addresses,
+    )  # fmt: skip
