@@ -1,6 +1,7 @@
 """The suppression list: addresses are kept as leads' are, whatever shape they come in; nobody's no is lifted unexplained."""
 
 import random
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from tests.audience.imports_data import csv_of, xlsx_of
+from tests.audience.members import in_thread
 from webapp.audience import consents, leads, suppressions
 from webapp.audience.consents import Suppression
 from webapp.platform.db import db, one, rows, value
@@ -164,3 +166,29 @@ def test_another_organisations_entries_are_not_there(cast, tx):
         other = value("SELECT id FROM suppressions")
     with tx(), pytest.raises(NotFound):
         suppressions.lift([other], "why")
+
+
+def test_lifted_by_several_at_once_each_is_told_once(app, cast, tx):
+    with tx():
+        lead_ids = [leads.create({"email": f"lead{n}@example.com"}).id for n in range(5)]
+        suppressions.add("email", "\n".join(f"lead{n}@example.com" for n in range(5)), "manual")
+        ids = list(db.session.scalars(select(Suppression.id)))
+    all_ready = Barrier(4)
+
+    def lift(asked: list[int]) -> int:
+        # Seen by all of them before anyone takes them off.
+        assert len(suppressions.some(asked)) == 5
+        all_ready.wait(10)
+        try:
+            return suppressions.lift(asked)
+        except NotFound:
+            return 0
+
+    lifting = [in_thread(app, cast.org, lambda asked=asked: lift(asked)) for asked in (ids, ids[::-1], ids, ids[::-1])]
+    assert sorted(one_.result(30) for one_ in lifting) == [0, 0, 0, 5]
+    with tx():
+        assert [[fact for fact, _ in facts(lead_id)] for lead_id in lead_ids] == [
+            ["suppressed", "suppression_lifted"]
+        ] * 5
+        assert value("SELECT count(*) FROM audit_log WHERE action = 'suppression.lifted'") == 5
+        assert kept() == []

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import phonenumbers
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 
 from webapp.audience import timeline
 from webapp.audience.consents import CHANNELS, Suppression
@@ -33,6 +33,7 @@ LINES_LIMIT = 2000  # lines pasted at once; more come as a file
 FILE_LIMIT = 1_000_000  # rows
 SHOWN = 200  # refused rows that are told one by one
 SAMPLE = 200  # rows that tell which column holds the addresses
+GONE = "This address is not on the list any more."
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,16 @@ def some(ids: list[int]) -> list[Suppression]:
     """Returns those of some entries that are there, by address. Raises NotFound where none is."""
     found = db.session.scalars(select(Suppression).where(Suppression.id.in_(ids)).order_by(Suppression.address)).all()
     if not found:
-        raise NotFound("This address is not on the list any more.")
+        raise NotFound(GONE)
+    return list(found)
+
+
+def _locked(ids: list[int]) -> list[Suppression]:
+    # In one order: whoever lifts the same ones meanwhile waits, and finds them gone.
+    wanted = select(Suppression).where(Suppression.id.in_(ids)).order_by(Suppression.id).with_for_update()
+    found = db.session.scalars(wanted.execution_options(populate_existing=True)).all()
+    if not found:
+        raise NotFound(GONE)
     return list(found)
 
 
@@ -212,12 +222,15 @@ def lift(ids: list[int], why: str = "") -> int:
 
     Raises NotFound where none is on the list, Invalid at `why` where a reason is missing.
     """
-    entries, why = some(ids), why.replace("\0", "").strip()
+    entries, why = _locked(ids), why.replace("\0", "").strip()
     if len(why) > NOTE_LIMIT:
         raise Invalid({"why": f"Use at most {NOTE_LIMIT} characters."})
     if wants_why(entries) and not why:
         raise Invalid({"why": "Say why this address may be used again."})
-    for entry in entries:
+    columns = Suppression.id, Suppression.channel, Suppression.address, Suppression.reason
+    doomed = delete(Suppression).where(Suppression.id.in_([entry.id for entry in entries])).returning(*columns)
+    lifted = db.session.execute(doomed).all()
+    for entry in lifted:
         told = {"was": entry.reason, "evidence": why or None, "address": entry.address}
         row = "(SELECT CAST(:address AS text) AS address)"
         _tell("suppression_lifted", entry.channel, "'reason', CAST(:was AS text), 'evidence', CAST(:evidence AS text)",
@@ -225,9 +238,8 @@ def lift(ids: list[int], why: str = "") -> int:
         # Not in full: what stands in the audit log stays there for good.
         shown = {"channel": entry.channel, "address": veiled(entry.address), "reason": entry.reason}
         audit.record("suppression.lifted", "suppression", entry.id, before=shown, after={"why": why})
-        db.session.delete(entry)
     db.session.flush()
-    return len(entries)
+    return len(lifted)
 
 
 def veiled(address: str) -> str:
