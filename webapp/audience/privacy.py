@@ -65,7 +65,8 @@ def _person(lead: Lead) -> Person:
     # Over several merges: who was merged into somebody merged into them is the same person. UNION ends at a circle.
     merged = rows(
         "WITH RECURSIVE person (id) AS (SELECT CAST(:id AS bigint) UNION SELECT m.merged_id FROM lead_merges m"
-        " JOIN person p ON m.kept_id = p.id WHERE m.undone_at IS NULL) SELECT id FROM person WHERE id <> :id ORDER BY id",
+        " JOIN person p ON m.kept_id = p.id WHERE m.undone_at IS NULL)"
+        " SELECT id FROM person WHERE id <> :id ORDER BY id",
         id=lead.id,
     )
     ids = [lead.id, *(row.id for row in merged)]
