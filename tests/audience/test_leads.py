@@ -1,6 +1,8 @@
 """Leads: what is typed is cleaned or refused at its field, nobody is there twice, a deletion can be undone, and people are
 found by how they are known."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -250,3 +252,34 @@ def test_a_search_reads_the_indexes_and_not_every_lead(cast, tx):
         plan = "\n".join(row[0] for row in rows(f"EXPLAIN {asked}".replace(":", "\\:")))
         for key in ("name_key", "last_name_key", "email_key", "phone"):
             assert f"ix_leads_org_id_{key}" in plan, plan
+
+
+def test_what_several_do_at_once_is_done_by_one(app, cast, tx):
+    with tx():
+        lead = leads.create({"first_name": "Ada"}).id
+
+    def at_once(verb) -> list[int]:
+        ready = threading.Barrier(4)
+
+        def act() -> int:
+            with app.app_context(), transaction(cast.org):
+                ready.wait(10)
+                return verb([lead])
+
+        with ThreadPoolExecutor(4) as pool:
+            return [done.result(20) for done in [pool.submit(act) for _ in range(4)]]
+
+    for verb, fact in ((leads.remove, "lead_deleted"), (leads.restore, "lead_restored")):
+        assert sorted(at_once(verb)) == [0, 0, 0, 1]
+        with tx():
+            assert value("SELECT count(*) FROM lead_events WHERE type = :type", type=fact) == 1
+
+
+def test_an_anonymised_lead_is_neither_filled_in_nor_restored(cast, tx):
+    with tx():
+        lead = leads.create({"first_name": "Ada"})
+        lead.anonymized_at = lead.created_at
+        with pytest.raises(Refused):
+            leads.update(lead, {"first_name": "Bo"})
+        leads.remove([lead.id])
+        assert leads.restore([lead.id]) == 0

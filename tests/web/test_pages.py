@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.api.world import RULES, build
 from tests.web.visitor import Visitor, htmx
-from webapp.audience import leads
+from webapp.audience import leads, timeline
 from webapp.platform.clock import now
 from webapp.platform.db import run, transaction
 
@@ -241,3 +241,39 @@ def test_search_and_sort_stand_in_the_links(admin, many):
         "status": ["lost"],
         "sort": ["-value"],
     }
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"changes": {"owner_id": 5}}, {"changes": {"owner_id": ["9" * 5000]}}, {"changes": {"owner_id": [True, [1]]}},
+     {"reason": ["a"]}, {"reason": {"a": 1}}, {"channel": ["x"], "from": "a"}, {"channel": {"x": 1}, "to": "z"},
+     {"segment_id": [1], "segment": {}}, {"name": {"a": 1}}, {"direction": 1, "model": []}],
+)  # fmt: skip
+def test_what_others_send_about_a_lead_is_shown_whatever_it_holds(admin, cast, payload):
+    with transaction(cast.org):
+        lead = leads.create({"first_name": "Ada"}).id
+        timeline.record(lead, "custom", payload)
+        timeline.record(lead, "quote_requested", payload)
+    assert admin.get(f"/leads/{lead}").status_code == 200
+    assert admin.get(f"/leads/{lead}/timeline").status_code == 200
+
+
+def test_a_lead_somebody_else_changed_meanwhile_is_not_written_over_unseen(admin, cast):
+    with transaction(cast.org):
+        lead = leads.create({"first_name": "Ada", "city": "Reno"}).id
+    opened = re.search(r'name="opened" value="(\w+)"', admin.get(f"/leads/{lead}/edit").text)[1]
+    with transaction(cast.org):
+        leads.update(leads.get(lead), {"city": "Elko"})
+    form = {"first_name": "Ada L.", "city": "Reno", "status": "new", "priority": "medium", "opened": opened,
+            "insurance_type": "", "customer_tier": "", "timezone": "", "owner_id": ""}  # fmt: skip
+    answer = admin.post(f"/leads/{lead}/edit", form)
+    assert answer.status_code == 409 and "Ada L." in answer.text
+    again = re.search(r'name="opened" value="(\w+)"', answer.text)[1]
+    assert admin.post(f"/leads/{lead}/edit", form | {"opened": again}).status_code == 303
+    with transaction(cast.org):
+        assert leads.get(lead).city == "Reno"
+
+
+def test_ids_no_row_can_have_are_no_fault(admin, cast):
+    for wrong in (2**63, 10**30, "x"):
+        assert admin.post("/segments/reach", {"match": "all", "segment_id": wrong, "overlap": wrong}).status_code == 200

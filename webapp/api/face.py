@@ -140,8 +140,12 @@ def problems_by_row(schema: ma.Schema, rows: list[Any]) -> tuple[dict[int, Any],
         return {place: row for place, row in enumerate(problem.valid_data) if place not in wrong}, wrong
 
 
-def _failure(_error: Exception) -> Response:
+def _failure(error: Exception) -> Response:
     db.session.rollback()
+    if problems.is_meeting(error):
+        response = problems.problem(503, problems.MET)
+        response.headers["Retry-After"] = "1"
+        return response
     logger.exception("request failed", path=request.path)
     return problems.problem(500, "Something went wrong on our side. It has been noted; nothing was changed.")
 

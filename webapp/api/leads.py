@@ -180,7 +180,7 @@ class OneLead(MethodView):
     @lead_api.response(200, envelope(LeadSchema))
     def put(self, body: dict[str, Any], lead_id: int) -> Any:
         """Changes the fields given, and no others."""
-        lead = leads.get(lead_id)
+        lead = leads.get(lead_id, lock=True)
         leads.update(lead, body)
         return answer(lead, "Lead updated")
 

@@ -26,7 +26,7 @@ class Column:
     def __call__(self, given: Any, lead_ids: list[int]) -> Before:
         found = rows(
             f"SELECT id, to_jsonb({self.field}) AS was FROM leads WHERE id = ANY(:ids) AND deleted_at IS NULL"
-            f" AND anonymized_at IS NULL AND {self.differs} ORDER BY id FOR UPDATE",
+            f" AND anonymized_at IS NULL AND {self.differs} ORDER BY id FOR NO KEY UPDATE",
             ids=lead_ids,
             given=given,
         )
@@ -46,7 +46,7 @@ class Column:
 
 def _delete(_given: Any, lead_ids: list[int]) -> Before:
     gone = rows(
-        "WITH doomed AS (SELECT id FROM leads WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR UPDATE)"
+        "WITH doomed AS (SELECT id FROM leads WHERE id = ANY(:ids) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE)"
         " UPDATE leads SET deleted_at = now(), updated_at = now() FROM doomed WHERE leads.id = doomed.id"
         " RETURNING leads.id",
         ids=lead_ids,
@@ -176,7 +176,9 @@ def undo(action: str, argument: dict[str, Any], before: Before) -> int:
     still = {
         row.id
         for row in rows(
-            f"SELECT id FROM leads WHERE id = ANY(:ids) AND {same} FOR UPDATE", ids=list(before), given=given
+            f"SELECT id FROM leads WHERE id = ANY(:ids) AND {same} ORDER BY id FOR NO KEY UPDATE",
+            ids=list(before),
+            given=given,
         )
     }
     by_value: dict[Any, list[int]] = {}

@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import DBAPIError
 
 from webapp.audience import membership, segments, syncing
+from webapp.audience.membership import SegmentMember
 from webapp.audience.segments import SWEEP, Segment
 from webapp.audience.timeline import FOLLOWED, HOUSEKEEPING, Cursor, after, cursor_of, horizon, move_cursor
 from webapp.platform import work
@@ -92,6 +93,19 @@ def _ask_again(changes: dict[int, set[str]]) -> None:
             continue  # deleted since
         for lead_id, _ in moved:
             changes[lead_id].add(f"segment:{segment.id}")
+    _recount_picked([lead_id for lead_id, keys in changes.items() if EVERYTHING in keys])
+
+
+def _recount_picked(came_or_went: list[int]) -> None:
+    """Counts the segments picked by hand again that leads are in who were deleted or came back."""
+    picked = select(Segment).where(~Segment.is_dynamic).order_by(Segment.id)
+    inside = select(SegmentMember.segment_id).where(SegmentMember.lead_id.in_(came_or_went), membership.OPEN)
+    for segment in db.session.scalars(picked.where(Segment.id.in_(inside))) if came_or_went else ():
+        try:
+            membership.lock(segment.id)
+        except NotFound:
+            continue
+        membership.note_size(segment, Counter(), membership.size(segment.id))
 
 
 def _dynamic() -> list[Segment]:
@@ -104,7 +118,10 @@ def count_afresh(reading: frozenset[str] | None = None) -> None:
     for segment in syncing.in_order(_dynamic()):
         if reading is None or segment.tree.reads() & reading:
             # Whoever is counting it by what was before says so first, and does not say afterwards that it is done.
-            membership.lock(segment.id)
+            try:
+                membership.lock(segment.id)
+            except NotFound:
+                continue
             run("UPDATE segments SET last_calculated_at = NULL WHERE id = :id", id=segment.id)
     work.announce(SWEEP)
 

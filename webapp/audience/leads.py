@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import phonenumbers
-from sqlalchemy import CheckConstraint, Computed, Index, Text, delete, func, select, text
+from sqlalchemy import CheckConstraint, Computed, Index, Select, Text, delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -123,7 +123,8 @@ def _flush(lead: Lead, values: dict[str, Any]) -> None:
 def get(lead_id: int, *, lock: bool = False) -> Lead:
     """Returns a lead of the organisation in scope. lock: until the transaction ends. Raises NotFound."""
     wanted = select(Lead).where(Lead.id == lead_id, ALIVE).execution_options(populate_existing=lock)
-    lead = db.session.scalar(wanted.with_for_update() if lock else wanted)
+    # What only refers to a lead (a fact, a membership) goes on meanwhile.
+    lead = db.session.scalar(wanted.with_for_update(key_share=True) if lock else wanted)
     if lead is None:
         raise NotFound("That lead does not exist any more.")
     return lead
@@ -136,6 +137,8 @@ def update(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
 
 def put(lead: Lead, values: dict[str, Any]) -> dict[str, Any]:
     """As `update`, for values that were a lead's already and are not looked at again."""
+    if lead.anonymized_at:
+        raise Refused("This lead was anonymised: nothing is written about them any more.")
     changed = {field: [getattr(lead, field), value] for field, value in values.items() if getattr(lead, field) != value}
     if not changed:
         return {}
@@ -190,7 +193,7 @@ def undo_change(lead: Lead, fact_id: int) -> dict[str, Any]:
 
 def remove(lead_ids: list[int]) -> int:
     """Deletes leads so that it can be undone for PURGE_DAYS. Returns how many were there."""
-    found = db.session.scalars(select(Lead).where(Lead.id.in_(lead_ids), ALIVE)).all()
+    found = _held(select(Lead).where(Lead.id.in_(lead_ids), ALIVE))
     for lead in found:
         lead.deleted_at = now()
     timeline.record_many([(lead.id, {}) for lead in found], "lead_deleted")
@@ -199,12 +202,19 @@ def remove(lead_ids: list[int]) -> int:
     return len(found)
 
 
+def _held(wanted: Select) -> list[Lead]:
+    """Returns leads as they are once whoever else changes them is done, held in the order of their ids: what two do at
+    once is done by one of them."""
+    held = wanted.order_by(Lead.id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    return list(db.session.scalars(held))
+
+
 def restore(lead_ids: list[int]) -> int:
     """Undoes a deletion. Raises Refused where another lead has taken the address since."""
     # One that was merged into another comes back by taking the merge back.
     alone = text("NOT EXISTS (SELECT FROM lead_merges m WHERE m.merged_id = leads.id AND m.undone_at IS NULL)")
-    gone = select(Lead).where(Lead.id.in_(lead_ids), Lead.deleted_at.is_not(None), alone)
-    found = db.session.scalars(gone).all()
+    known = Lead.anonymized_at.is_(None)
+    found = _held(select(Lead).where(Lead.id.in_(lead_ids), Lead.deleted_at.is_not(None), known, alone))
     for lead in found:
         revive(lead)
     timeline.record_many([(lead.id, {}) for lead in found], "lead_restored")

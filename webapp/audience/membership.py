@@ -74,11 +74,14 @@ class SegmentSize(Tenant, Base):
 OPEN = SegmentMember.exited_at.is_(None)
 
 
-def lock(segment_id: int) -> None:
+def lock(segment_id: int, *, look: bool = True) -> None:
     """Waits until nobody else changes the members of a segment, for the rest of the transaction. What is read after it
-    is read as the last one left it. Take one segment's lock at a time, or theirs in the order of what they depend on."""
+    is read as the last one left it. Take one segment's lock at a time, or theirs in the order of what they depend on.
+    look: raises NotFound for one that was deleted while it was waited for; without, the caller looks for itself."""
     key = f"segment {tenancy.current_org()} {segment_id}"
     run("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", key=key)
+    if look and not value("SELECT EXISTS (SELECT FROM segments WHERE id = :id)", id=segment_id):
+        raise NotFound("That segment does not exist any more.")
 
 
 def inside(segment_id: int) -> ColumnElement[bool]:

@@ -242,8 +242,8 @@ def undo(merge_: LeadMerge) -> None:
     """Takes a merge back: what moved goes back, and what the kept lead had, where it has not been changed since. What
     came after the merge stays with the kept lead. Raises Refused with what forbids it."""
     db.session.refresh(merge_, with_for_update=True)
-    locked = select(Lead.id).where(Lead.id.in_((merge_.kept_id, merge_.merged_id))).order_by(Lead.id).with_for_update()
-    db.session.execute(locked)
+    locked = select(Lead.id).where(Lead.id.in_((merge_.kept_id, merge_.merged_id))).order_by(Lead.id)
+    db.session.execute(locked.with_for_update(key_share=True))
     if said := hindrance(merge_):
         raise Refused(said)
     kept = leads.get(merge_.kept_id)

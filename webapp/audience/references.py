@@ -35,14 +35,19 @@ def check(group: Group, segment_id: int | None = None) -> None:
     segment_id: the segment the tree is for, if it exists already.
     """
     if group.refers_to("segments"):
-        # Two saved at the same moment could each be right by itself and a circle together: the second waits, then looks.
-        run("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", key=f"segment rules {tenancy.current_org()}")
+        hold()
     known, errors = names(group), {}
     for place, rule in places(group):
         if words := _missing(rule, known) or _unheard(rule) or _circle(rule, segment_id):
             errors[place] = words
     if errors:
         raise Invalid(errors, "Some rules need another look.")
+
+
+def hold() -> None:
+    """Waits until nobody else changes which segment asks about which, for the rest of the transaction: two changes could
+    each be right by itself, and a circle or a gap together."""
+    run("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))", key=f"segment rules {tenancy.current_org()}")
 
 
 def places(group: Group, at: str = "") -> list[tuple[str, Rule]]:

@@ -230,6 +230,8 @@ def remove(segment: Segment) -> None:
     """Deletes a segment. Campaigns that used it stay, without one. Raises Refused where another segment asks about it."""
     # Whoever is moving its members finishes first, and whoever waits to finds it gone before writing anything.
     membership.lock(segment.id)
+    read_again(segment, with_for_update=True)
+    references.hold()
     if users := used_by(segment):
         listed = ", ".join(user.name for user in users[:5])
         raise Refused(f"The rules of {listed} ask about this segment. Change them first.")

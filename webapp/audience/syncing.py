@@ -29,7 +29,7 @@ def sync(segment: Segment) -> Counter[str]:
     """
     if not segment.is_dynamic:
         raise Refused("A static segment has the members it was given; there are no rules to bring it up to date by.")
-    membership.lock(segment.id)
+    membership.lock(segment.id, look=False)
     # The rules as they are now that the lock is had, not as they were when it was asked for.
     read_again(segment)
     moved = membership.count_moves(_difference(segment, Asking()))
@@ -42,7 +42,7 @@ def sync(segment: Segment) -> Counter[str]:
 def sync_leads(segment: Segment, lead_ids: Sequence[int]) -> list[tuple[int, str]]:
     """Brings some leads of a dynamic segment up to date. Returns (lead id, segment_entered | segment_exited) of those
     that moved."""
-    membership.lock(segment.id)
+    membership.lock(segment.id, look=False)
     read_again(segment)
     moved = [tuple(row) for row in db.session.execute(_difference(segment, Asking(ids=tuple(lead_ids))))]
     if moved:

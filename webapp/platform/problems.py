@@ -4,14 +4,23 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Response, g, json
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from webapp.platform.errors import Invalid, Refused, TooMany
 
 TITLES = {
     400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
     409: "Conflict", 413: "Too large", 415: "Unsupported media type", 422: "Invalid input", 429: "Too many requests",
-    500: "Internal error",
+    500: "Internal error", 503: "Not now",
 }  # fmt: skip
+
+
+MET = "Two changes met at the same things. Nothing of this one was done; try it again."
+
+
+def is_meeting(error: Exception) -> bool:
+    """True for what PostgreSQL ended because two transactions waited for each other: trying again does it."""
+    return isinstance(getattr(error, "orig", None), (DeadlockDetected, SerializationFailure))
 
 
 def problem(status: int, detail: str, errors: dict[str, str] | None = None) -> Response:

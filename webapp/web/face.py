@@ -187,8 +187,10 @@ def _http_error(problem: HTTPException) -> Any:
     return response
 
 
-def _failure(_problem: Exception) -> Any:
+def _failure(problem: Exception) -> Any:
     db.session.rollback()
+    if problems.is_meeting(problem):
+        return error_page(503, problems.MET)
     logger.exception("request failed", path=request.path)
     words = "Something went wrong on our side. It has been noted; nothing was changed."
     return problems.problem(500, words) if _for_api() else error_page(500, words)

@@ -117,6 +117,11 @@ def fact(kind: str) -> tuple[str, str]:
     return FACTS.get(kind, (words(kind), "point"))
 
 
+def is_ours(kind: str) -> bool:
+    """True for a kind of fact that only the house writes."""
+    return kind in FACTS and kind != "custom"
+
+
 def icon(name: str) -> Markup:
     """A decorative icon: the word beside it says the same."""
     return Markup('<i class="ti ti-{}" aria-hidden="true"></i>').format(escape(name))
@@ -124,7 +129,7 @@ def icon(name: str) -> Markup:
 
 def init_app(app: Flask) -> None:
     """Adds the filters and the functions pages call."""
-    for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, reason_words):
+    for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, is_ours, reason_words):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.globals.update(
         icon=icon, organization=organization, can=lambda permission: can(current_user, permission)

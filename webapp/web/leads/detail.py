@@ -80,9 +80,9 @@ def _campaign_names(facts: list[Any]) -> dict[int, str]:
 def _people(facts: list[Any]) -> set[int]:
     """Returns the ids of the users who caused facts, or whom they speak of as owners."""
     actors = (fact.actor.partition(":")[2] for fact in facts if fact.actor)
-    changes = (fact.payload.get("changes") for fact in facts)
-    owners = (id for pairs in changes if isinstance(pairs, dict) for id in pairs.get("owner_id") or ())
-    return {int(id) for id in (*actors, *owners) if str(id).isdecimal() and int(id) < 2**63}
+    changes = (fact.payload.get("changes") or {} for fact in facts if fact.type == "lead_updated")
+    owners = (id for pairs in changes for id in pairs.get("owner_id") or ())
+    return {int(id) for id in (*actors, *owners) if str(id).isdecimal() and len(str(id)) < 19}
 
 
 @lead_pages.get("/<int:lead_id>/timeline")

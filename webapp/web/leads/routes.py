@@ -1,5 +1,7 @@
 """Leads: the list, the form of one, and what is done with its button."""
 
+import hashlib
+import json
 from typing import Any
 
 from flask import request, url_for
@@ -109,16 +111,34 @@ def new() -> Any:
 @lead_pages.route("/<int:lead_id>/edit", methods=["GET", "POST"])
 @needs("leads.edit")
 def edit(lead_id: int) -> Any:
-    lead = leads.get(lead_id)
-    form = LeadForm(lead)
-    if request.method == "POST" and form.validate():
-        try:
-            changed = leads.update(lead, form.values())
-            say("Saved." if changed else "Nothing was changed.")
-            return go("leads.detail", lead_id=lead_id)
-        except Invalid as problem:
-            show_errors(form, problem)
-    return render("leads/form.html", status=422 if request.method == "POST" else 200, form=form, lead=lead)
+    lead = leads.get(lead_id, lock=request.method == "POST")
+    form, status = LeadForm(lead), 200
+    stands = _as_it_stands(lead, form)
+    if request.method == "POST":
+        status = 422
+        if request.form.get("opened", stands) != stands:
+            status = 409
+            form.form_errors.append(CHANGED)
+        elif form.validate():
+            try:
+                changed = leads.update(lead, form.values())
+                say("Saved." if changed else "Nothing was changed.")
+                return go("leads.detail", lead_id=lead_id)
+            except Invalid as problem:
+                show_errors(form, problem)
+    return render("leads/form.html", status=status, form=form, lead=lead, opened=stands)
+
+
+CHANGED = (
+    "Somebody else changed this lead while you were editing. What you typed is still here: look at the lead, then save"
+    " again to write over it."
+)
+
+
+def _as_it_stands(lead: Lead, form: LeadForm) -> str:
+    """Returns a digest of what the form edits of a lead, so that an edit from another window is noticed."""
+    held = [leads.plain(getattr(lead, name)) for name in form.values()]
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:16]
 
 
 @lead_pages.post("/<int:lead_id>/delete")

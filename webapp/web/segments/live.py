@@ -12,7 +12,7 @@ from webapp.platform.errors import Invalid
 from webapp.web.segments import builder
 from webapp.web.segments.builder import Node
 from webapp.web.segments.room import segment_pages
-from webapp.web.shell import needs
+from webapp.web.shell import needs, row_id
 
 OVERLAPS = 3
 
@@ -90,7 +90,7 @@ def figures(root: Node) -> dict[str, Any]:
 @needs("segments.view")
 def reach() -> Any:
     """Whom the rules reach by channel, and what they share with other segments: slower, so asked for by itself."""
-    own = request.form.get("segment_id", type=int)
+    own = request.form.get("segment_id", type=row_id)
     try:
         # Who only looks has nothing to post: the rules of the segment are asked as they are stored.
         seen = segments.get(own).tree if own and "match" not in request.form else None
@@ -101,8 +101,8 @@ def reach() -> Any:
 
 
 def _reach(group: Group) -> dict[str, Any]:
-    own = request.form.get("segment_id", type=int)
-    chosen = set(request.form.getlist("overlap", type=int)[:OVERLAPS])
+    own = request.form.get("segment_id", type=row_id)
+    chosen = set(request.form.getlist("overlap", type=row_id)[:OVERLAPS])
     others = [segment for segment in segments.every() if segment.id != own]
     largest = sorted(others, key=lambda segment: -segment.estimated_size)[:OVERLAPS]
     compared = [segment for segment in others if segment.id in chosen] or largest
