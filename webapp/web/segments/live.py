@@ -31,10 +31,10 @@ def rule() -> Any:
     key = request.args.get("row", "")
     if not key.isalnum() or len(key) > 20:
         return _row(builder.rule_node())
-    node = builder.posted_rule(request.form, key)
     if request.args.get("changed") == "field":
-        node.raw = None
-    return _row(node)
+        # Another field is asked in its own usual way, and its value is still to be given.
+        return _row(builder.rule_node({"field": request.form.get(f"{key}-field")}, key))
+    return _row(builder.posted_rule(request.form, key))
 
 
 @segment_pages.get("/group")
@@ -107,7 +107,7 @@ def _reach(group: Group) -> dict[str, Any]:
     largest = sorted(others, key=lambda segment: -segment.estimated_size)[:OVERLAPS]
     compared = [segment for segment in others if segment.id in chosen] or largest
     return {
-        "by_hand": bool(chosen),
+        "by_hand": bool(chosen) and chosen != {segment.id for segment in largest},
         "reach": estimating.reach(group),
         "overlaps": estimating.overlaps(group, compared),
         "others": others,
