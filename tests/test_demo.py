@@ -16,7 +16,7 @@ from tests.conftest import make_database, settings
 from webapp import create_app
 from webapp.audience import consents, segments, timeline
 from webapp.audience.stakeholders import STAKEHOLDERS
-from webapp.campaigns import campaigns, plan
+from webapp.campaigns import checking, plan
 from webapp.campaigns.campaigns import Campaign
 from webapp.demo import PASSWORD, letters, people, seed
 from webapp.demo.audiences import SEGMENTS
@@ -348,7 +348,7 @@ def test_letters_can_be_filled_in(inside):
 
 def test_the_draft_can_be_launched(inside):
     draft = db.session.query(Campaign).filter_by(status="draft").one()
-    assert campaigns.missing(draft) == {}
+    assert checking.missing(draft) == {}
     assert plan.preview(draft)[None] > 100
 
 

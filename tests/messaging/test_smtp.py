@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.messaging.scripted_smtp import Fault, Server
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
-from webapp.messaging.providers import connection, smtp
-from webapp.messaging.providers.connection import Pool, Unreachable
+from webapp.messaging.providers import smtp
+from webapp.messaging.providers.smtp import connection
+from webapp.messaging.providers.smtp.connection import Pool, Unreachable
 
 BOTH = pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "stepwise"])
 LETTERS = {"accepted": "A", "rejected": "J", "retry": "R", "released": "L", "unknown": "U"}

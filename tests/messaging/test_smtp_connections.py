@@ -16,8 +16,9 @@ from cryptography.x509.oid import NameOID
 from tests.messaging.scripted_smtp import Fault, Server
 from tests.messaging.test_smtp import deliver, five, kinds, letter, pool  # noqa: F401
 from webapp.messaging import senders
-from webapp.messaging.providers import connection, smtp
-from webapp.messaging.providers.connection import Unreachable
+from webapp.messaging.providers import smtp
+from webapp.messaging.providers.smtp import connection
+from webapp.messaging.providers.smtp.connection import Unreachable
 from webapp.platform import secrets
 from webapp.platform.clock import now
 

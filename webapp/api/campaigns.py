@@ -12,7 +12,8 @@ from webapp.analytics import campaign_report
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.reading import id_field
 from webapp.campaigns import campaigns, plan
-from webapp.campaigns.campaigns import CATEGORIES, GOALS, STATUSES, Campaign
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.words import CATEGORIES, GOALS, STATUSES
 from webapp.messaging.sends import Send
 
 campaign_api = room("campaigns", "/campaigns", "One template to one segment, now or at a time")

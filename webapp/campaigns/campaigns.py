@@ -1,15 +1,16 @@
 """Campaigns: what is said to whom, under which sender and when; and the states they go through."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.audience import merges, segments
 from webapp.audience.lead_values import storable
 from webapp.audience.leads import one_of
+from webapp.campaigns import checking
+from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, LATE_ACTIONS, MOVES, SCHEDULES, STATUSES, TYPES
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
 from webapp.platform.clock import now
@@ -17,23 +18,7 @@ from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db,
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
-STATUSES = ("draft", "scheduled", "active", "paused", "completed", "cancelled", "archived")
-TYPES = ("email", "sms", "whatsapp", "multi_channel", "drip")
-CATEGORIES = ("acquisition", "retention", "upselling", "behavioral")
-GOALS = ("lead_generation", "policy_sales", "renewal_rate", "engagement")
-SCHEDULES = ("immediate", "scheduled", "automated")
 WORK = "campaigns"
-
-# from -> verbs' targets. Everything else is refused.
-MOVES: dict[str, tuple[str, ...]] = {
-    "draft": ("scheduled", "cancelled"),
-    "scheduled": ("active", "draft", "cancelled"),
-    "active": ("paused", "completed", "cancelled"),
-    "paused": ("active", "completed", "cancelled"),
-    "completed": ("archived",),
-    "cancelled": ("archived",),
-    "archived": (),
-}
 
 
 class Campaign(Tenant, Changing, Base):
@@ -60,6 +45,11 @@ class Campaign(Tenant, Changing, Base):
     end_at: Mapped[datetime | None]
     send_window: Mapped[dict[str, Any] | None]
     daily_send_limit: Mapped[int | None]
+    # What happens to a message that would come after end_at, or after the lead's own date (deadline_field).
+    late_action: Mapped[str] = mapped_column(server_default="skip")
+    deadline_field: Mapped[str | None]
+    # No more a day than the calls the agents on duty can take (see pacing).
+    paced_by_callbacks: Mapped[bool] = mapped_column(server_default="false")
     is_ab_test: Mapped[bool] = mapped_column(server_default="false")
     ab_test_config: Mapped[dict[str, Any] | None]
     is_automated: Mapped[bool] = mapped_column(server_default="false")
@@ -69,6 +59,7 @@ class Campaign(Tenant, Changing, Base):
     target_metrics: Mapped[dict[str, Any] | None]
     started_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     hold_reason: Mapped[str | None]
     created_by: Mapped[int | None]
@@ -84,33 +75,14 @@ class Campaign(Tenant, Changing, Base):
         one_of("goal", GOALS),
         one_of("status", STATUSES),
         one_of("schedule_type", SCHEDULES),
+        one_of("late_action", LATE_ACTIONS),
+        one_of("deadline_field", DEADLINES),
+        CheckConstraint("daily_send_limit > 0", name="daily_send_limit"),
         CheckConstraint("priority BETWEEN 1 AND 10", name="priority"),
         Index(None, "org_id", "slug", unique=True),
         Index(None, "org_id", "status"),
         Index(None, "org_id", "created_at", "id"),
     )
-
-
-class CampaignRecipient(Tenant, Base):
-    """The frozen audience: one row for each lead the campaign was meant for, reached or not."""
-
-    __tablename__ = "campaign_recipients"
-    campaign_id: Mapped[int]
-    lead_id: Mapped[int]
-    variant: Mapped[str] = mapped_column(server_default="")
-    planned_on: Mapped[date | None]
-    state: Mapped[str]
-    skip_reason: Mapped[str | None]
-    __table_args__ = (
-        child_of("campaigns", "campaign_id"),
-        child_of("leads", "lead_id"),
-        one_of("state", ("planned", "skipped")),
-        Index(None, "org_id", "campaign_id", "lead_id", unique=True),
-        Index(None, "org_id", "lead_id"),
-    )
-
-
-merges.follows("campaign_recipients")
 
 
 def get(campaign_id: int, *, lock: bool = False) -> Campaign:
@@ -128,7 +100,7 @@ def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | No
     if campaign is not None and campaign.status != "draft":
         raise Refused("Only a draft can be changed. Move the campaign back to draft, or make a copy of it.")
     values = {field: storable(value) for field, value in values.items()}
-    errors = _problems(campaign, values)
+    errors = checking.problems(values)
     name = (values["name"] or "").strip() if "name" in values else (campaign.name if campaign else "")
     if not name or len(name) > 120:
         errors["name"] = "Give the campaign a name of at most 120 characters."
@@ -154,53 +126,10 @@ SETTABLE = (
 )  # fmt: skip
 
 
-def _problems(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, str]:
-    errors: dict[str, str] = {}
-    for field, getter in (("segment_id", segments.get), ("template_id", templates.get), ("sender_id", senders.get)):
-        if values.get(field) is not None:
-            try:
-                known = isinstance(values[field], int) and 0 < values[field] < 2**63
-                chosen = getter(values[field] if known else 0)
-            except NotFound:
-                chosen = None
-            if chosen is None or (field == "template_id" and chosen.is_system):
-                errors[field] = "Choose one from the list."
-    for field, words in (("schedule_type", SCHEDULES[:2]), ("category", CATEGORIES), ("goal", GOALS)):
-        if values.get(field) and values[field] not in words:
-            errors[field] = f"Choose one of {', '.join(words)}."
-    if "priority" in values and values["priority"] not in range(1, 11):
-        errors["priority"] = "A priority is a number from 1 (first) to 10."
-    for field in ("subject_line", "preview_text"):
-        if problem := templates.tokens.problem(values.get(field) or ""):
-            errors[field] = problem
-        elif len(values.get(field) or "") > 500:
-            errors[field] = "Use at most 500 characters."
-    return errors
-
-
 def _free_slug(name: str) -> str:
     base = slugify(name)
     taken = set(db.session.scalars(select(Campaign.slug).where(Campaign.slug.startswith(base))))
     return base if base not in taken else next(s for n in range(2, 10**6) if (s := f"{base}-{n}") not in taken)
-
-
-def missing(campaign: Campaign) -> dict[str, str]:
-    """Returns what keeps a draft from being launched: field -> message. Empty if it can go."""
-    errors: dict[str, str] = {}
-    for field, what in (("template_id", "a template"), ("segment_id", "a segment"), ("sender_id", "a sender")):
-        if not getattr(campaign, field):
-            errors[field] = f"Choose {what}."
-    if campaign.template_id and not templates.get(campaign.template_id).is_active:
-        errors["template_id"] = "This template is not active."
-    if campaign.segment_id and not segments.get(campaign.segment_id).is_active:
-        errors["segment_id"] = "This segment is not active."
-    if campaign.sender_id and senders.get(campaign.sender_id).status not in ("active", "warming"):
-        errors["sender_id"] = "This sender is not active."
-    if campaign.schedule_type == "scheduled" and campaign.scheduled_at is None:
-        errors["scheduled_at"] = "Say when it should go out."
-    elif campaign.schedule_type == "scheduled" and campaign.scheduled_at <= now():
-        errors["scheduled_at"] = "This time has passed. Choose a later one, or send now."
-    return errors
 
 
 def move(campaign: Campaign, status: str) -> None:
@@ -217,7 +146,7 @@ def launch(campaign_id: int) -> Campaign:
     campaign = get(campaign_id, lock=True)
     if campaign.status != "draft":
         raise Refused(f"This campaign is {campaign.status} already.")
-    if errors := missing(campaign):
+    if errors := checking.missing(campaign):
         raise Invalid(errors, "The campaign is not complete yet.")
     campaign.template_version_id = templates.latest_version(templates.get(campaign.template_id)).id
     campaign.scheduled_at = campaign.scheduled_at or now()

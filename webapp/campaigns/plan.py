@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from webapp.audience import segments
 from webapp.audience.consents import verdict, verdict_joins
 from webapp.audience.leads import Lead
-from webapp.campaigns.campaigns import Campaign, CampaignRecipient
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.recipients import CampaignRecipient
 from webapp.messaging import tallies
 from webapp.platform.clock import local, now
 from webapp.platform.db import db, run

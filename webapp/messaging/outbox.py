@@ -45,13 +45,18 @@ LEAD_COLUMNS = (
 @dataclass(frozen=True)
 class Outcome:
     """How one attempt ended. kind: accepted; rejected (explicit 5xx); retry (provably not accepted: explicit 4xx,
-    dropped before the end of the message); released (never begun, counts as no attempt); unknown (it may have gone)."""
+    dropped before the end of the message); released (never begun, counts as no attempt); unknown (it may have gone).
+
+    effect: what the provider's words mean beyond this one message: back_off (the sender rests a while), hold_sender or
+    hold_template (nothing more goes out until a person has looked), suppress (never write to this address again).
+    """
 
     send_id: int
     kind: str
     code: str | None = None
     message: str | None = None
     provider_id: str | None = None
+    effect: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from webapp.audience.leads import one_of
 from webapp.messaging.headers import Unsendable, carried
 from webapp.platform import audit, secrets
-from webapp.platform.db import Base, Changing, Tenant, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run
 from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.users import clean_email
 
@@ -40,12 +40,20 @@ class Sender(Tenant, Changing, Base):
     last_connected_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
     notes: Mapped[str | None]
+    # WhatsApp: the business portfolio whose limit its numbers share.
+    portfolio_id: Mapped[int | None]
+    # A daily limit that rises: {"started_on": "2026-11-01", "first": 50, "growth": 1.4}; see caps.daily_limit_on.
+    warming: Mapped[dict[str, Any] | None]
+    # Held: it sends nothing until a person lets it go on. rate_limited_until is a rest that ends by itself.
+    held_at: Mapped[datetime | None]
+    hold_reason: Mapped[str | None]
     __table_args__ = (
         of_organization(),
         one_of("channel", CHANNELS),
         one_of("provider", PROVIDERS),
         one_of("status", STATUSES),
         CheckConstraint("health_score BETWEEN 0 AND 100", name="health_score"),
+        child_of("portfolios", "portfolio_id", "SET NULL"),
         Index(None, "org_id", "channel", unique=True, postgresql_where="is_default"),
     )
 
@@ -141,6 +149,31 @@ def make_default(sender: Sender) -> None:
     )
     sender.is_default = True
     db.session.flush()
+
+
+def hold(sender_id: int, reason: str) -> bool:
+    """Lets a sender send nothing more until a person lets it go on. reason: shown to them. Returns False where it is
+    held already."""
+    held = bool(run(
+        "UPDATE senders SET held_at = now(), hold_reason = :reason, updated_at = now()"
+        " WHERE id = :id AND held_at IS NULL",
+        id=sender_id, reason=reason[:1000],
+    ))  # fmt: skip
+    if held:
+        audit.record("sender.held", "sender", sender_id, after={"reason": reason[:1000]})
+    return held
+
+
+def let_go_on(sender_id: int) -> bool:
+    """Lets a held sender send again. Returns False where it was not held."""
+    freed = bool(run(
+        "UPDATE senders SET held_at = NULL, hold_reason = NULL, rate_limited_until = NULL, last_error = NULL,"
+        " updated_at = now() WHERE id = :id AND held_at IS NOT NULL",
+        id=sender_id,
+    ))  # fmt: skip
+    if freed:
+        audit.record("sender.released", "sender", sender_id)
+    return freed
 
 
 def secret(sender: Sender, name: str) -> str:

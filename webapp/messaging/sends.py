@@ -39,10 +39,15 @@ class Send(Tenant, Changing, Base):
     planned_on: Mapped[date | None]
     priority: Mapped[int] = mapped_column(server_default="5")
     not_before: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    # Later than this it is of no use any more: skipped, or sent over another channel, as its campaign says.
+    expires_at: Mapped[datetime | None]
+    # What it waits for while it is pending (see hours.WAITS).
+    wait_reason: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")
     claim_token: Mapped[str | None]
     claimed_by: Mapped[str | None]
+    claimed_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
     provider_message_id: Mapped[str | None]
     error_code: Mapped[str | None]
@@ -56,6 +61,7 @@ class Send(Tenant, Changing, Base):
     read_at: Mapped[datetime | None]
     converted_at: Mapped[datetime | None]
     unsubscribed_at: Mapped[datetime | None]
+    bounced_at: Mapped[datetime | None]
     open_count: Mapped[int] = mapped_column(server_default="0")
     machine_open_count: Mapped[int] = mapped_column(server_default="0")
     click_count: Mapped[int] = mapped_column(server_default="0")
@@ -74,12 +80,20 @@ class Send(Tenant, Changing, Base):
         one_of("bounce_type", ("hard", "soft", "complaint")),
         Index(None, "org_id", "dedup_key", unique=True),
         Index(
-            "ix_sends_pending", "org_id", "campaign_id", "not_before", "id", postgresql_where=text("status = 'pending'")
+            "ix_sends_pending", "org_id", "campaign_id", "channel", "not_before", "id",
+            postgresql_where=text("status = 'pending'"),
         ),
         Index("ix_sends_sending", "org_id", "lease_until", postgresql_where=text("status = 'sending'")),
         Index(None, "org_id", "campaign_id", "id"),
         Index(None, "org_id", "lead_id", "id"),
-    )
+        # Receipts of SMS and WhatsApp name the provider's id; those of e-mail carry ours.
+        Index(
+            "ix_sends_provider_message", "org_id", "provider_message_id",
+            postgresql_where=text("channel <> 'email' AND provider_message_id IS NOT NULL"),
+        ),
+        # The unknown are few, and somebody looks at all of them.
+        Index("ix_sends_unknown", "org_id", "id", postgresql_where=text("status = 'unknown'")),
+    )  # fmt: skip
 
 
 merges.follows("sends")

@@ -34,7 +34,10 @@ class Template(Tenant, Changing, Base):
     available_tokens: Mapped[list[Any]] = mapped_column(server_default="[]")
     suggested_channels: Mapped[list[str]] = mapped_column(server_default="{}")
     thumbnail_url: Mapped[str | None]
+    # name, language, category, status (APPROVED, PENDING, ...), body with {{1}}, parameters: what stands for {{1}}, ...
     whatsapp: Mapped[dict[str, Any] | None]
+    # The provider does not take it any more: nothing is sent with it until a person has looked.
+    hold_reason: Mapped[str | None]
     usage_count: Mapped[int] = mapped_column(server_default="0")
     average_roi: Mapped[Decimal | None]
     is_system: Mapped[bool] = mapped_column(server_default="false")
@@ -58,6 +61,7 @@ class TemplateVersion(Tenant, Base):
     preview_text: Mapped[str | None]
     html_content: Mapped[str | None]
     text_content: Mapped[str | None]
+    whatsapp: Mapped[dict[str, Any] | None]
     author_id: Mapped[int | None]
     note: Mapped[str | None]
     __table_args__ = (

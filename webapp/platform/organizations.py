@@ -12,7 +12,8 @@ from webapp.platform.clock import ZONES
 from webapp.platform.db import Base, Changing, db
 from webapp.platform.errors import Invalid, NotFound
 
-QUIET_HOURS = {channel: {"from": "08:00", "to": "21:00"} for channel in ("email", "sms", "whatsapp", "call")}
+# Law and manners keep calls and texts to the day; nobody is woken by an e-mail, so it has no hours unless they are set.
+QUIET_HOURS = {channel: {"from": "08:00", "to": "21:00"} for channel in ("sms", "whatsapp", "call")}
 
 
 class Organization(Changing, Base):
@@ -25,7 +26,10 @@ class Organization(Changing, Base):
     locale: Mapped[str] = mapped_column(server_default="en")
     country: Mapped[str] = mapped_column(server_default="US")
     quiet_hours: Mapped[dict[str, Any]] = mapped_column(default=lambda: QUIET_HOURS)
+    # {"sends": 3, "days": 7}: at most so many marketing messages to one lead in any so many days.
     frequency_cap: Mapped[dict[str, Any] | None]
+    # What messaging.policy reads: when a campaign is held, when soft bounces harden, ...
+    sending_policy: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     callback_policy: Mapped[dict[str, Any] | None]
     tracking_domain: Mapped[str | None]
     is_active: Mapped[bool] = mapped_column(server_default="true")

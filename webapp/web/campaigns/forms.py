@@ -8,7 +8,8 @@ from wtforms import DateTimeLocalField, RadioField, SelectField, StringField
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from webapp.audience import segments
-from webapp.campaigns.campaigns import GOALS, Campaign
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.words import GOALS
 from webapp.messaging import senders, templates
 from webapp.platform.clock import from_local, local
 from webapp.web.filters import words, zone

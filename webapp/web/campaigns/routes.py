@@ -12,8 +12,10 @@ from sqlalchemy import and_, func, select
 from webapp.analytics import campaign_report
 from webapp.audience.leads import Lead
 from webapp.audience.segments import Segment
-from webapp.campaigns import campaigns, plan
-from webapp.campaigns.campaigns import STATUSES, Campaign, CampaignRecipient
+from webapp.campaigns import campaigns, checking, plan
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.recipients import CampaignRecipient
+from webapp.campaigns.words import STATUSES
 from webapp.messaging import templates
 from webapp.messaging.senders import Sender
 from webapp.messaging.sends import Send
@@ -111,7 +113,7 @@ def _edit(campaign: Campaign | None) -> Any:
 def detail(campaign_id: int) -> Any:
     campaign = campaigns.get(campaign_id)
     if campaign.status in ("draft", "scheduled"):
-        return _review(campaign, campaigns.missing(campaign) if campaign.status == "draft" else {})
+        return _review(campaign, checking.missing(campaign) if campaign.status == "draft" else {})
     return render("campaigns/detail.html", **_report(campaign))
 
 

@@ -7,7 +7,7 @@ from webapp.messaging import mailbox
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.providers import smtp
-from webapp.messaging.providers.connection import Unreachable, words
+from webapp.messaging.providers.smtp.connection import Unreachable, words
 from webapp.messaging.senders import Sender
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from webapp.messaging import senders
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
-from webapp.messaging.providers.connection import Connection, NotLeft, Pool, Unreachable, words
+from webapp.messaging.providers.smtp.connection import Connection, NotLeft, Pool, Unreachable, words
 from webapp.messaging.senders import Sender
 from webapp.platform.errors import Refused
 

@@ -1,0 +1,38 @@
+"""Batches: the sends of one campaign planned for one day, and how many of them have been claimed and have gone.
+
+The day is the organisation's local one. `claimed` is the campaign's daily cap at work: it is raised under the row's lock
+in the transaction that claims, and lowered only by what provably did not go out.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import Computed, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.audience.leads import one_of
+from webapp.platform.db import Base, Changing, Tenant, child_of
+
+STATUSES = ("pending", "processing", "completed", "failed")
+
+
+class CampaignBatch(Tenant, Changing, Base):
+    """batch_size: how many are planned for the day. done: sent, failed or unknown."""
+
+    __tablename__ = "campaign_batches"
+    campaign_id: Mapped[int]
+    send_date: Mapped[date]
+    batch_number: Mapped[int]
+    batch_size: Mapped[int] = mapped_column(server_default="0")
+    claimed: Mapped[int] = mapped_column(server_default="0")
+    sent: Mapped[int] = mapped_column(server_default="0")
+    done: Mapped[int] = mapped_column(server_default="0")
+    remaining: Mapped[int] = mapped_column(Computed("GREATEST(batch_size - done, 0)", persisted=True))
+    status: Mapped[str] = mapped_column(server_default="pending")
+    # When the campaign last got somewhere on this day: what a silence is measured from.
+    moved_at: Mapped[datetime | None]
+    __table_args__ = (
+        child_of("campaigns", "campaign_id"),
+        one_of("status", STATUSES),
+        Index(None, "org_id", "campaign_id", "send_date", unique=True),
+        Index(None, "org_id", "send_date"),
+    )
