@@ -12,6 +12,7 @@ from webapp.messaging.headers import Unsendable, carried
 from webapp.platform import audit, secrets
 from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run
 from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.signing import signer
 from webapp.platform.users import clean_email
 
 CHANNELS = ("email", "sms", "whatsapp")
@@ -174,6 +175,13 @@ def let_go_on(sender_id: int) -> bool:
     if freed:
         audit.record("sender.released", "sender", sender_id)
     return freed
+
+
+def webhook_address(sender: Sender, base_url: str) -> str:
+    """Returns where the sender's provider tells us of its messages. The token in it names organisation and sender; what
+    comes there counts only with the provider's own signature as well. A local sender speaks as SMS and WhatsApp do."""
+    speaks = {"sms": "twilio", "whatsapp": "whatsapp_cloud"}.get(sender.channel, "smtp")
+    return f"{base_url}/webhooks/{speaks}/{signer().pack('webhook', sender.org_id, sender.id)}"
 
 
 def secret(sender: Sender, name: str) -> str:
