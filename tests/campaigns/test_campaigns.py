@@ -7,7 +7,7 @@ import pytest
 from tests.messaging import desk
 from tests.messaging.desk import in_state
 from webapp.audience import leads, segments
-from webapp.campaigns import campaigns, dispatch
+from webapp.campaigns import campaigns, checking, dispatch
 from webapp.messaging import confirmations, senders, templates
 from webapp.platform import tenancy
 from webapp.platform.clock import now
@@ -70,7 +70,7 @@ def test_what_was_switched_off_keeps_a_draft_back(cast, tx):
         campaign = desk.draft()
         templates.get(campaign.template_id).is_active = False
         segments.get(campaign.segment_id).is_active = False
-        assert set(campaigns.missing(campaign)) == {"template_id", "segment_id"}
+        assert set(checking.missing(campaign)) == {"template_id", "segment_id"}
         assert list(refused({"template_id": confirmations.template().id})) == ["template_id"]
 
 
@@ -116,10 +116,10 @@ def test_a_time_that_has_passed_and_a_sender_at_rest_keep_a_draft_back(cast, tx)
     with tx():
         campaign = desk.draft(schedule_type="scheduled", scheduled_at=now() - timedelta(seconds=1))
         senders.get(campaign.sender_id).status = "banned"
-        assert set(campaigns.missing(campaign)) == {"scheduled_at", "sender_id"}
+        assert set(checking.missing(campaign)) == {"scheduled_at", "sender_id"}
         senders.get(campaign.sender_id).status = "warming"
         campaigns.save(campaign, {"scheduled_at": now() + timedelta(minutes=1)})
-        assert campaigns.missing(campaign) == {}
+        assert checking.missing(campaign) == {}
         campaigns.launch(campaign.id)
         assert value("SELECT due_at FROM work_due WHERE kind = 'campaigns'") == campaign.scheduled_at
     with tenancy.scope(cast.org):
