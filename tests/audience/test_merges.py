@@ -14,7 +14,8 @@ from webapp.audience.membership import SegmentMember
 from webapp.audience.personas import Persona, PersonaScore
 from webapp.audience.policies import Policy
 from webapp.audience.scores import LeadScore
-from webapp.campaigns.campaigns import Campaign, CampaignRecipient
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.recipients import CampaignRecipient
 from webapp.messaging.sends import Send
 from webapp.platform.clock import now
 from webapp.platform.db import Base, db, rows, run, value
