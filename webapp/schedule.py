@@ -11,8 +11,9 @@ from webapp.audience.bulk import WORK as BULK
 from webapp.audience.imports import imports
 from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
-from webapp.campaigns import dispatch
+from webapp.campaigns import dispatch, replanning
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
+from webapp.campaigns.turns import Turns
 from webapp.messaging import confirmations, mailbox
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
@@ -20,36 +21,56 @@ from webapp.platform.jobs import Job, Runner
 from webapp.platform.logs import log
 
 SEND_THREADS = 4  # connections a process sends over at once
-SLICE_SECONDS = 2  # how long one organisation is served before the next one gets its turn
+SLICE_SECONDS = 0.3  # how long one organisation is served before the next one gets its turn
+BULK_SLICE_SECONDS = 2
 logger = log(__name__)
 
 
 def send() -> None:
     """Sends what is due, a slice for each organisation in turn, until nothing is due."""
     runner: Runner = current_app.extensions["runner"]
-    while not runner.stopping.is_set():
-        due = work.due(CAMPAIGNS)
-        if not due:
+    with runner.app.app_context():
+        turns = Turns(lambda: work.due(CAMPAIGNS))
+        if turns.take() is None:
             return
-        sent = sum(_serve(runner, org_id) for org_id in due)
-        if not sent:
-            # Due but held (a sender at rest, a lease running out): look again at the next tick.
-            return
-
-
-def _serve(runner: Runner, org_id: int) -> int:
-    with _in_scope(runner.app, org_id):
-        dispatch.start_due()
     with ThreadPoolExecutor(SEND_THREADS) as pool:
-        batches = sum(pool.map(lambda _: _send_slice(runner, org_id), range(SEND_THREADS)))
-    with _in_scope(runner.app, org_id):
-        dispatch.settle()
-    return batches
+        # Read to the end, so that a failure is told.
+        list(pool.map(lambda _: _send_in_turn(runner, turns), range(SEND_THREADS)))
 
 
-def _send_slice(runner: Runner, org_id: int) -> int:
-    with _in_scope(runner.app, org_id):
-        return dispatch.send_for(runner.node, SLICE_SECONDS, runner.stopping)
+def _send_in_turn(runner: Runner, turns: Turns) -> None:
+    while not runner.stopping.is_set():
+        with runner.app.app_context():
+            turn = turns.take()
+        if turn is None:
+            return
+        org_id, tend = turn
+        with _in_scope(runner.app, org_id):
+            try:
+                if tend:
+                    dispatch.start_due()
+                sent = dispatch.send_for(runner.node, SLICE_SECONDS, runner.stopping)
+                if tend or not sent:
+                    dispatch.settle()
+            except Exception:
+                # Of one organisation; the others are served nevertheless, and it is tried again at the next tick.
+                logger.exception("not sent", org_id=org_id)
+                sent = 0
+        if not sent:
+            turns.drop(org_id)
+
+
+def plan() -> None:
+    """Lays out anew what is left of campaigns whose limits, tiers, windows or priorities changed."""
+    runner: Runner = current_app.extensions["runner"]
+    for org_id in work.due(replanning.PLANS):
+        if runner.stopping.is_set():
+            return
+        with _in_scope(runner.app, org_id):
+            try:
+                replanning.run_due()
+            except Exception:
+                logger.exception("not planned", org_id=org_id)
 
 
 @contextmanager
@@ -102,7 +123,7 @@ def change_leads() -> None:
         worked = False
         for org_id in work.due(BULK):
             with _in_scope(runner.app, org_id):
-                worked |= bulk_running.run_slice(runner.node, SLICE_SECONDS, runner.stopping)
+                worked |= bulk_running.run_slice(runner.node, BULK_SLICE_SECONDS, runner.stopping)
         if not worked:
             return
 
@@ -146,6 +167,7 @@ def keep_personas() -> None:
 
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
+    Job("plan", 1, plan, "Plans again what is left of campaigns when limits change or a day was missed"),
     Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
     Job("import", 1, import_files, "Works off waiting imports", everywhere=True),
     Job("bulk", 1, change_leads, "Works off bulk actions on leads", everywhere=True),

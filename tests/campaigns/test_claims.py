@@ -6,7 +6,7 @@ import pytest
 from tests.messaging import desk
 from webapp.audience import consents, leads
 from webapp.campaigns import campaigns, dispatch
-from webapp.messaging import delivery, outbox
+from webapp.messaging import delivery, outbox, outcomes
 from webapp.messaging.delivery import NothingToDo
 from webapp.messaging.outbox import Outcome
 from webapp.platform import tenancy
@@ -68,9 +68,9 @@ def test_a_claim_is_nobody_elses_and_its_record_needs_its_token(cast, tx):
         theirs = outbox.claim(campaign_id, "email", "two")
         assert not {row.id for row in mine.rows} & {row.id for row in theirs.rows} and len(theirs.rows) == 1
         stolen = outbox.Claim("a guess", campaign_id, "email", mine.rows, 0)
-        assert not outbox.finalise(stolen, [Outcome(row.id, "accepted") for row in mine.rows])
-        assert outbox.finalise(mine, [Outcome(row.id, "accepted") for row in mine.rows]) == {"sent": 2}
-        assert not outbox.finalise(mine, [Outcome(row.id, "rejected") for row in mine.rows])
+        assert not outcomes.finalise(stolen, [Outcome(row.id, "accepted") for row in mine.rows])
+        assert outcomes.finalise(mine, [Outcome(row.id, "accepted") for row in mine.rows]) == {"sent": 2}
+        assert not outcomes.finalise(mine, [Outcome(row.id, "rejected") for row in mine.rows])
         assert statuses(campaign_id) == {"sent": 2, "sending": 1}
 
 
@@ -86,7 +86,7 @@ def test_a_pause_stops_claims_and_lets_what_is_under_way_be_recorded(cast, tx):
     with tx():
         with pytest.raises(NothingToDo):
             dispatch.order_of(campaign_id)
-        outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
+        outcomes.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
         assert statuses(campaign_id) == {"sent": 1, "pending": 2} and campaigns.get(campaign_id).status == "paused"
         campaigns.resume(campaign_id)
         assert dispatch.order_of(campaign_id).campaign_id == campaign_id
@@ -108,7 +108,7 @@ def test_cancelling_accounts_for_every_row(cast, tx, kind):
         campaigns.cancel(campaign_id)
     with tx():
         if kind:
-            outbox.finalise(claimed, [Outcome(claimed.rows[0].id, kind)])
+            outcomes.finalise(claimed, [Outcome(claimed.rows[0].id, kind)])
         else:
             run("UPDATE sends SET lease_until = now() - interval '1 second' WHERE status = 'sending'")
     with tenancy.scope(cast.org):
@@ -126,9 +126,9 @@ def test_a_lease_that_ran_out_leaves_a_send_unknown_and_never_sends_it_again(cas
         claimed = outbox.claim(campaign_id, "email", "test")
         run("UPDATE sends SET lease_until = now() - interval '1 second'")
     with tx():
-        assert outbox.expire() == 1
+        assert outcomes.expire() == 1
         assert outbox.claim(campaign_id, "email", "test").rows == []
-        assert not outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
+        assert not outcomes.finalise(claimed, [Outcome(claimed.rows[0].id, "accepted")])
         assert statuses(campaign_id) == {"unknown": 1}
         assert desk.facts(claimed.rows[0].lead_id)[-1] == "email_unknown"
         assert desk.counters(campaign_id) == desk.recount(campaign_id)
@@ -140,7 +140,7 @@ def test_what_may_be_tried_again_is_tried_three_times_more_and_then_failed(cast,
         with tx():
             claimed = outbox.claim(campaign_id, "email", "test")
             assert claimed.rows[0].attempts == attempt
-            ended = outbox.finalise(claimed, [Outcome(claimed.rows[0].id, "retry", "451", "451 later")])
+            ended = outcomes.finalise(claimed, [Outcome(claimed.rows[0].id, "retry", "451", "451 later")])
             assert ended == {"pending" if attempt < 4 else "failed": 1}
             if attempt < 4:
                 assert outbox.claim(campaign_id, "email", "test").rows == []

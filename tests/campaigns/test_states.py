@@ -8,7 +8,7 @@ from tests.messaging import desk
 from tests.messaging.desk import in_state, status
 from webapp.campaigns import campaigns, dispatch
 from webapp.campaigns.campaigns import STATUSES
-from webapp.messaging import outbox
+from webapp.messaging import outbox, outcomes
 from webapp.messaging.outbox import Outcome
 from webapp.platform import tenancy
 from webapp.platform.db import one, rows, run, transaction
@@ -82,7 +82,7 @@ def test_any_sequence_of_verbs_stays_on_the_allowed_paths(cast, verbs):
             if verb == "send" and was == "active":
                 with transaction(cast.org):
                     claimed = outbox.claim(campaign_id, "email", "test", limit=1)
-                    outbox.finalise(claimed, [Outcome(row.id, "accepted") for row in claimed.rows])
+                    outcomes.finalise(claimed, [Outcome(row.id, "accepted") for row in claimed.rows])
             elif verb in ("start", "settle"):
                 with tenancy.scope(cast.org):
                     {"start": dispatch.start_due, "settle": dispatch.settle}[verb]()

@@ -6,7 +6,7 @@ from typing import Any
 from webapp.audience import consents, leads, segments
 from webapp.campaigns import campaigns, dispatch
 from webapp.campaigns.campaigns import Campaign
-from webapp.messaging import outbox, senders, templates
+from webapp.messaging import outbox, outcomes, senders, templates
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.tallies import MEASURES
 from webapp.platform import tenancy
@@ -67,9 +67,9 @@ def settle(org: int, campaign_id: int, kinds: Iterable[str]) -> list[int]:
     with transaction(org):
         claimed = outbox.claim(campaign_id, "email", "test")
     ids = sorted(row.id for row in claimed.rows)
-    outcomes = [Outcome(id, kind, provider_id=f"<{id}@x>") for id, kind in zip(ids, kinds, strict=True)]
+    told = [Outcome(id, kind, provider_id=f"<{id}@x>") for id, kind in zip(ids, kinds, strict=True)]
     with transaction(org):
-        outbox.finalise(claimed, outcomes)
+        outcomes.finalise(claimed, told)
         run(
             "UPDATE sends SET updated_at = now() - interval '1 hour', sent_at = sent_at - interval '1 hour' WHERE id = ANY(:ids)",
             ids=ids,

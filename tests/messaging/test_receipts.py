@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.messaging import desk
 from tests.messaging.desk import APPLE_PROXY, FIREFOX, counters, facts, recount, send_of
 from webapp.audience import consents
-from webapp.messaging import links, outbox, receipts
+from webapp.messaging import links, outbox, outcomes, receipts
 from webapp.messaging.receipts import is_machine
 from webapp.messaging.sends import LADDER
 from webapp.platform.clock import now
@@ -240,7 +240,7 @@ def test_a_receipt_that_comes_before_the_outcome_is_kept_and_the_outcome_too(cas
     with tx():
         receipts.opened(claimed.rows[0].id, ADA)
     with tx():
-        outbox.finalise(claimed, [outbox.Outcome(claimed.rows[0].id, "accepted")])
+        outcomes.finalise(claimed, [outbox.Outcome(claimed.rows[0].id, "accepted")])
         assert counters(campaign_id) == recount(campaign_id)
         assert send_of(claimed.rows[0].id).opened_at and send_of(claimed.rows[0].id).status == "opened"
         assert facts(claimed.rows[0].lead_id)[-2:] == ["email_opened", "email_sent"]
@@ -260,11 +260,11 @@ def test_what_was_seen_while_it_was_being_sent_went_out(cast, tx, receipt, expec
             receipts.opened(send_id, ADA if receipt == "open" else {"user_agent": "Mozilla/5.0", "ip": "17.0.0.1"})
     with tx():
         if outcome:
-            ended = outbox.finalise(claimed, [outbox.Outcome(send_id, outcome, "451", "later")])
+            ended = outcomes.finalise(claimed, [outbox.Outcome(send_id, outcome, "451", "later")])
             assert ended == {"sent": 1}
         else:
             run("UPDATE sends SET lease_until = now() - interval '1 second'")
-            assert outbox.expire() == 1
+            assert outcomes.expire() == 1
     with tx():
         send = send_of(send_id)
         assert (send.status, send.error_message, send.claim_token) == (expected, None, None)

@@ -164,35 +164,36 @@ def is_suppressed(channel: str, address: str) -> bool:
     ))  # fmt: skip
 
 
-def verdict(channel: str, lead: str = "l", *, confirming: bool = False) -> str:
+def verdict(channel: str, lead: str = "l", *, confirming: bool = False, named: bool = False) -> str:
     """Returns the SQL expression that says why a lead may not be reached over a channel, or NULL if they may.
 
     lead: the alias of `leads`; it stands beside the joins of `verdict_joins`. Planning and claiming use the same words.
-    confirming: for the one message that asks for consent, which goes to a pending consent and to no other.
+    confirming: for the one message that asks for consent, which goes to a pending consent and to no other. named: the joins
+    stand there once for each of several channels, under names of their own.
     """
+    consents, suppressions = (f"{table}_{channel}" if named else table for table in ("consents", "suppressions"))
     waits = "'pending'" if not confirming else "'subscribed'"
     reason = "consent_pending" if not confirming else "confirmed"
     address, missing = (f"{lead}.email_key", "no_email") if channel == "email" else (f"{lead}.phone", "no_phone")
     return (
         f"CASE WHEN {lead}.deleted_at IS NOT NULL OR {lead}.anonymized_at IS NOT NULL THEN 'lead_removed'"
         f" WHEN {address} IS NULL THEN '{missing}'"
-        " WHEN consents.status = 'unsubscribed' THEN 'unsubscribed'"
-        " WHEN suppressions.id IS NOT NULL THEN 'suppressed'"
-        f" WHEN consents.status = {waits} THEN '{reason}'"
-        " WHEN consents.id IS NULL THEN 'no_consent' END"
+        f" WHEN {consents}.status = 'unsubscribed' THEN 'unsubscribed'"
+        f" WHEN {suppressions}.id IS NOT NULL THEN 'suppressed'"
+        f" WHEN {consents}.status = {waits} THEN '{reason}'"
+        f" WHEN {consents}.id IS NULL THEN 'no_consent' END"
     )
 
 
-def verdict_joins(channel: str, lead: str = "l") -> list[tuple[str, str]]:
-    """Returns the (table, condition) pairs to LEFT JOIN for `verdict`."""
+def verdict_joins(channel: str, lead: str = "l", *, named: bool = False) -> list[tuple[str, str]]:
+    """Returns the (table, condition) pairs to LEFT JOIN for `verdict`. named: as `table`_`channel`."""
     address = f"{lead}.email_key" if channel == "email" else f"{lead}.phone"
-    return [
-        (table, f"{table}.org_id = {lead}.org_id AND {table}.channel = '{channel}' AND {condition}")
-        for table, condition in (
-            ("consents", f"consents.lead_id = {lead}.id"),
-            ("suppressions", f"suppressions.address = {address}"),
-        )
-    ]
+    joins = []
+    for table, column, other in (("consents", "lead_id", f"{lead}.id"), ("suppressions", "address", address)):
+        name = f"{table}_{channel}" if named else table
+        condition = f"{name}.org_id = {lead}.org_id AND {name}.channel = '{channel}' AND {name}.{column} = {other}"
+        joins.append((table, condition))
+    return joins
 
 
 SKIP_REASONS: dict[str, str] = {

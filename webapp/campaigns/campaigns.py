@@ -14,7 +14,7 @@ from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, LATE_ACTIONS, M
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
 from webapp.platform.clock import now
-from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
@@ -178,13 +178,17 @@ def resume(campaign_id: int) -> Campaign:
     if campaign.status != "paused":
         raise Refused(f"A campaign that is {campaign.status} cannot be resumed.")
     # Once it is planned its recipients are named, and the segment may go; a sender it needs to the end.
-    if campaign.segment_id is None and campaign.started_at is None:
+    named = "SELECT EXISTS (SELECT FROM campaign_recipients WHERE campaign_id = :id)"
+    for_nobody = campaign.segment_id is None and not campaign.audience and not value(named, id=campaign.id)
+    if for_nobody and campaign.started_at is None:
         raise Refused("Its segment was deleted before it started, so it would reach nobody. Make a copy with another.")
     if campaign.sender_id is None:
         raise Refused("Its sender was deleted. Make a copy with another.")
     move(campaign, "active")
     campaign.paused_at = campaign.hold_reason = None
+    campaign.resumed_at = now()
     work.announce(WORK)
+    work.announce("plans")
     return campaign
 
 

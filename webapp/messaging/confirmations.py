@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from webapp.audience import consents, timeline
 from webapp.audience.leads import Lead
-from webapp.messaging import delivery, outbox, senders, templates
+from webapp.messaging import delivery, outcomes, senders, templates
 from webapp.messaging.delivery import NothingToDo, Order
 from webapp.messaging.templates import Template
 from webapp.platform import audit, tenancy, work
@@ -122,7 +122,7 @@ def send_due(node: str, stopping: Event) -> int:
     while not stopping.is_set() and delivery.send_batch(order, node) is not None:
         batches += 1
     with transaction():
-        outbox.expire()
+        outcomes.expire()
     with transaction():
         work.settle(WORK, _next_due)
     return batches

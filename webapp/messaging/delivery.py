@@ -3,25 +3,26 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import current_app
 from sqlalchemy.exc import OperationalError
 
-from webapp.messaging import links, outbox, providers, senders, templates, tokens
-from webapp.messaging.compose import Bodies, Composer, Letterhead, Message, trackable
+from webapp.audience import consents
+from webapp.messaging import links, outbox, outcomes, providers, resting, senders, templates, tokens
+from webapp.messaging.caps import Limits
+from webapp.messaging.compose import Bodies, Composer, Letterhead, trackable
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
-from webapp.platform.db import db, rows, run, transaction
+from webapp.platform.db import db, rows, transaction
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
 RECORD_SECONDS = 60  # within the lease, after TALK_SECONDS and the last reply
-HOLD_SECONDS = 20  # a sender that cannot be reached rests this long
 logger = log(__name__)
 
 
@@ -30,7 +31,8 @@ class Order:
     """What to send for a campaign, or without one: the requests to confirm a consent that one template version writes.
     subject and preview stand in for the version's where they are not empty.
 
-    stamp: when the sender and the organisation last changed. Equal orders are prepared once in a process.
+    stamp: when the sender and the organisation last changed. Equal orders are prepared once in a process. limits: what a
+    claim has to keep to.
     """
 
     org_id: int
@@ -41,6 +43,7 @@ class Order:
     subject: str
     preview: str
     stamp: tuple[Any, ...]
+    limits: Limits | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Prepared:
     """An order ready to be sent: its sender and what builds its messages."""
 
     sender: Sender
-    composer: Composer
+    composer: Any
 
 
 class NothingToDo(Exception):
@@ -91,7 +94,8 @@ def _prepare(order: Order) -> Prepared:
 
 
 def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) -> Counter[str] | None:
-    """Claims one batch, delivers and records it. Returns how many ended in which status; None if there was nothing.
+    """Claims one batch, delivers and records it. Returns how many ended in which status (waiting: due, but not yet at
+    their hour); None if there was nothing.
 
     gate: called inside the claiming transaction; it locks what decides whether the campaign may send and returns its
     order, or raises NothingToDo. Commits twice: before and after talking to the provider.
@@ -102,26 +106,33 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
             order = gate()
         except NothingToDo:
             return None
-        claimed = outbox.claim(order.campaign_id, order.channel, node, limit, version_id=order.version_id)
+        claimed = outbox.claim(
+            order.campaign_id, order.channel, node, resting.batch_of(order.sender_id, limit),
+            version_id=order.version_id, sender_id=order.sender_id, limits=order.limits,
+        )  # fmt: skip
         if not claimed.rows:
-            return Counter(skipped=claimed.skipped) if claimed.skipped else None
+            idle = Counter(skipped=claimed.skipped, waiting=claimed.waiting)
+            return idle if idle.total() else None
         prepared = _prepared.get(order) or _prepare(order)
         extra = lookups(prepared.composer.needs, [row.lead_id for row in claimed.rows])
     # Kept only once its links are committed: a prepared message must not point at links that were rolled back.
     if len(_prepared) > PREPARED_LIMIT:
         _prepared.clear()
     _prepared[order] = prepared
-    outcomes = list(_attempt(prepared.sender, claimed, prepared.composer, extra, started + outbox.TALK_SECONDS))
-    return _record(claimed, outcomes)
+    told = list(_attempt(prepared.sender, claimed, prepared.composer, extra, started + outbox.TALK_SECONDS))
+    resting.note(order.sender_id, sum(o.kind != "released" for o in told), time.monotonic() - started)
+    return _record(claimed, told, prepared.sender, order)
 
 
-def _record(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
+def _record(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> Counter[str]:
     """Writes the outcomes down, waiting for a database that is away: what is known must not become unknown."""
     deadline = time.monotonic() + RECORD_SECONDS
     while True:
         try:
             with transaction():
-                return outbox.finalise(claimed, outcomes)
+                ended = outcomes.finalise(claimed, told)
+                _heed(claimed, told, sender, order)
+            return ended
         except OperationalError:
             # The token makes a repetition safe: what was committed before the connection broke is not found again.
             if time.monotonic() > deadline:
@@ -130,42 +141,55 @@ def _record(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
             time.sleep(0.5)
 
 
+def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> None:
+    """Does what a provider's words mean beyond the one message they were said of."""
+    addresses = {row.id: row.recipient_address for row in claimed.rows}
+    for outcome in told:
+        words = f"{outcome.code}: {outcome.message}" if outcome.code else outcome.message or ""
+        if outcome.effect == "back_off":
+            resting.rest(sender.id, words)
+        elif outcome.effect == "hold_sender":
+            senders.hold(sender.id, words)
+        elif outcome.effect == "hold_template":
+            templates.hold(order.version_id, words)
+        elif outcome.effect == "suppress":
+            consents.suppress(claimed.channel, addresses[outcome.send_id], "stop")
+    if any(outcome.kind == "accepted" for outcome in told):
+        resting.up_again(sender.id)
+
+
 def _attempt(
-    sender: Sender, claimed: Claim, composer: Composer, extra: dict[int, dict[str, Any]], deadline: float
+    sender: Sender, claimed: Claim, composer: Any, extra: dict[int, dict[str, Any]], deadline: float
 ) -> Iterator[Outcome]:
     """Yields exactly one outcome for each claimed row, whatever the provider does."""
     unbuilt: list[Outcome] = []
     waiting = {row.id for row in claimed.rows}
+    first = time.monotonic() + claimed.starts_in
 
-    def messages() -> Iterator[Message]:
-        for row in claimed.rows:
+    def messages() -> Iterator[Any]:
+        for place, row in enumerate(claimed.rows):
             try:
-                yield composer.build(row, extra.get(row.lead_id))
+                built = composer.build(row, extra.get(row.lead_id))
             except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others
                 unbuilt.append(Outcome(row.id, "rejected", "template", f"The message could not be built: {problem}"))
+                continue
+            if claimed.gap and (early := first + place * claimed.gap - time.monotonic()) > 0:
+                time.sleep(early)
+            yield built
 
     try:
         for outcome in providers.of(sender.provider).deliver(sender, messages(), deadline):
             waiting.discard(outcome.send_id)
             yield outcome
     except Unreachable as problem:
-        hold(sender, str(problem))
+        logger.warning("sender unreachable", sender=sender.id, reason=str(problem))
+        with transaction():
+            resting.rest(sender.id, str(problem))
     for outcome in unbuilt:
         waiting.discard(outcome.send_id)
         yield outcome
     for send_id in waiting:
         yield Outcome(send_id, "released")
-
-
-def hold(sender: Sender, reason: str) -> None:
-    """Lets a sender rest that cannot be reached; its waiting messages lose no attempt."""
-    logger.warning("sender unreachable", sender=sender.id, reason=reason)
-    with transaction():
-        run(
-            "UPDATE senders SET rate_limited_until = now() + :hold * interval '1 second', last_error = :reason"
-            " WHERE id = :id",
-            id=sender.id, hold=HOLD_SECONDS, reason=reason[:1000],
-        )  # fmt: skip
 
 
 def lookups(needs: set[str], lead_ids: list[int]) -> dict[int, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The outbox: claiming sends and recording how they went, so that no crash and no race can make a second copy.
+"""The outbox: claiming sends, so that no crash and no race can make a second copy (see `outcomes` for how they went).
 
 A send is claimed in one short transaction under a fresh token and a lease on the database's clock, committed before
 anyone talks to a provider, and finalised only where the token still holds. A lease that ran out while sending leaves
@@ -8,34 +8,18 @@ a send `unknown`: it may have gone out, so it is never sent again by itself.
 import secrets
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from webapp.audience import timeline
-from webapp.audience.consents import verdict, verdict_joins
-from webapp.messaging import tallies
+from webapp.messaging import caps, tallies
+from webapp.messaging.caps import LEASE_SECONDS, Limits, Room
+from webapp.messaging.judging import judgement
 from webapp.platform import tenancy
 from webapp.platform.db import rows, value
 
 BATCH = 200
-LEASE_SECONDS = 120
-TALK_SECONDS = 30  # no new message is begun later than this after the claim; what is not begun goes back
-RETRIES = 3
-BACKOFF_SECONDS = (30, 120, 600)
-
-ENDS = ("sent", "failed", "unknown")
-# The facts are written by the statement that made them true: nothing of a batch travels to Python and back.
-FACTS = """facts AS (
-            INSERT INTO lead_events (lead_id, type, payload)
-            SELECT lead_id, channel || '_' || outcome, jsonb_strip_nulls(jsonb_build_object(
-                'campaign_id', campaign_id, 'send_id', id, 'error', error_message))
-            FROM changed WHERE outcome IN ('sent', 'failed', 'unknown') AND lead_id IS NOT NULL)"""
-COUNTED = "SELECT campaign_id, channel, outcome, count(*)::int AS n FROM changed GROUP BY 1, 2, 3"
-# Somebody fetched its pixel or followed a link while it was being sent: whatever else we know, it went out.
-SEEN = "(s.opened_at IS NOT NULL OR s.clicked_at IS NOT NULL OR s.machine_open_count > 0)"
-STANDS_AT = (
-    "CASE WHEN s.clicked_at IS NOT NULL THEN 'clicked' WHEN s.opened_at IS NOT NULL THEN 'opened' ELSE 'sent' END"
-)
-OUTCOME = "CASE WHEN status IN ('opened', 'clicked') THEN 'sent' ELSE status END AS outcome"
+TALK_SECONDS = 10  # no new message is begun later than this after the claim; what is not begun goes back
 
 LEAD_COLUMNS = (
     "first_name, last_name, email, phone, city, state, attributes, owner_id, country, timezone, language"
@@ -62,60 +46,49 @@ class Outcome:
 @dataclass(frozen=True)
 class Claim:
     """Sends claimed together. rows: id, lead_id, recipient_address, recipient_name, variant, attempts and the lead's
-    columns as one mapping each."""
+    columns as one mapping each. waiting: how many were due but have to wait. starts_in, gap: seconds until the first may
+    leave, and between two. limits, sender_id, minute: what `caps.give_back` needs."""
 
     token: str
     campaign_id: int | None
     channel: str
     rows: list[Any]
     skipped: int
+    waiting: int = 0
+    starts_in: float = 0
+    gap: float = 0
+    limits: Limits | None = None
+    sender_id: int | None = None
+    minute: datetime | None = None
 
 
 def claim(
-    campaign_id: int | None, channel: str, node: str, limit: int = BATCH, *, version_id: int | None = None
+    campaign_id: int | None,
+    channel: str,
+    node: str,
+    limit: int = BATCH,
+    *,
+    version_id: int | None = None,
+    sender_id: int | None = None,
+    limits: Limits | None = None,
 ) -> Claim:
     """Claims up to `limit` due sends of a campaign and skips those whose lead may no longer be reached. Without a
     campaign: of the requests to confirm a consent that are written by one template version.
 
-    Consent, suppression and the address are looked at in the claiming statement itself: an unsubscribe committed
-    before it is obeyed. The caller commits before talking to anyone.
+    Consent, suppression, hours, frequency and the address are looked at in the claiming statement itself: an unsubscribe
+    committed before it is obeyed. limits: caps, taken here from a sender. The caller commits before talking to anyone.
     """
     token = secrets.token_urlsafe(12)
-    confirming = campaign_id is None
-    whose = "s.campaign_id = :campaign"
-    if confirming:
-        whose = "s.campaign_id IS NULL AND s.kind = 'confirmation' AND s.template_version_id = :version"
-    address = "l.email_key" if channel == "email" else "l.phone"
-    joins = " ".join(f"LEFT JOIN {table} ON {condition}" for table, condition in verdict_joins(channel))
-    found = rows(
-        f"""
-        WITH picked AS (
-            SELECT s.org_id, s.id, s.lead_id, s.recipient_address FROM sends s
-            WHERE s.org_id = :org AND {whose} AND s.status = 'pending' AND s.not_before <= now()
-            ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE SKIP LOCKED
-        ), judged AS (
-            SELECT p.id, l.id AS known_lead, {", ".join("l." + c.strip() for c in LEAD_COLUMNS.split(","))},
-                CASE WHEN l.id IS NULL THEN 'lead_removed'
-                     WHEN {address} IS DISTINCT FROM p.recipient_address AND l.deleted_at IS NULL THEN 'address_changed'
-                     ELSE {verdict(channel, confirming=confirming)} END AS verdict
-            FROM picked p LEFT JOIN leads l ON l.org_id = p.org_id AND l.id = p.lead_id {joins}
-        )
-        UPDATE sends s SET
-            status = CASE WHEN j.verdict IS NULL THEN 'sending' ELSE 'skipped' END,
-            skip_reason = j.verdict,
-            attempts = s.attempts + CASE WHEN j.verdict IS NULL THEN 1 ELSE 0 END,
-            claim_token = CASE WHEN j.verdict IS NULL THEN :token END,
-            claimed_by = :node,
-            lease_until = CASE WHEN j.verdict IS NULL THEN now() + :lease * interval '1 second' END,
-            updated_at = now()
-        FROM judged j WHERE s.org_id = :org AND s.id = j.id
-        RETURNING s.id, s.lead_id, s.recipient_address, s.recipient_name, s.variant, s.attempts, s.skip_reason,
-            {", ".join("j." + c.strip() for c in LEAD_COLUMNS.split(","))}
-        """,
-        org=tenancy.current_org(), limit=limit, token=token, node=node, lease=LEASE_SECONDS,
-        **({"version": version_id} if confirming else {"campaign": campaign_id}),
-    )  # fmt: skip
+    room = Room(limit)
+    if limits is not None and campaign_id is not None and sender_id is not None:
+        room = caps.room(campaign_id, sender_id, limits, limit)
+        if room.n <= 0:
+            return Claim(token, campaign_id, channel, [], 0)
+    found = _claim_rows(campaign_id, channel, node, token, room, version_id, sender_id, limits)
     skipped = [row for row in found if row.skip_reason]
+    taken = [row for row in found if not row.skip_reason and not row.wait_reason]
+    if taken and limits is not None:
+        caps.take(campaign_id, sender_id, limits, room, token, [row.recipient_address for row in taken])
     timeline.record_many(
         [
             (r.lead_id, {"campaign_id": campaign_id, "send_id": r.id, "reason": r.skip_reason})
@@ -125,87 +98,70 @@ def claim(
         f"{channel}_skipped",
     )
     tallies.add(campaign_id, channel, Counter(skipped=len(skipped)))
-    return Claim(token, campaign_id, channel, [row for row in found if not row.skip_reason], len(skipped))
-
-
-def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
-    """Records the outcomes of a claim where its token still holds. Returns how many sends ended in which status."""
-    attempts = {row.id: row.attempts for row in claimed.rows}
-    settled = [(o, *_verdict(o, attempts[o.send_id])) for o in outcomes]
-    sent = f"(o.status = 'sent' OR o.status IN ('pending', 'unknown') AND {SEEN})"
-    counted = rows(
-        f"""
-        WITH changed AS (
-            UPDATE sends s SET status = CASE WHEN {sent} THEN {STANDS_AT} ELSE o.status END,
-                attempts = s.attempts - CASE WHEN {sent} THEN 0 ELSE o.uncounted END,
-                not_before = CASE WHEN o.status = 'pending' THEN now() + o.wait * interval '1 second' ELSE s.not_before END,
-                sent_at = CASE WHEN {sent} THEN now() END,
-                -- E-mail reports only failures: accepted counts as delivered until a bounce says otherwise.
-                delivered_at = CASE WHEN {sent} AND s.channel = 'email' THEN now() END,
-                provider_message_id = NULLIF(o.provider_id, ''),
-                error_code = CASE WHEN NOT {sent} THEN NULLIF(o.code, '') END,
-                error_message = CASE WHEN NOT {sent} THEN NULLIF(o.message, '') END,
-                bounce_type = CASE WHEN o.status = 'failed' AND o.code LIKE '5%' THEN 'hard' END,
-                claim_token = NULL, lease_until = NULL, updated_at = now()
-            FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]),
-                        CAST(:uncounted AS int[]), CAST(:providers AS text[]), CAST(:codes AS text[]),
-                        CAST(:messages AS text[])) AS o (id, status, wait, uncounted, provider_id, code, message)
-            WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
-            RETURNING s.id, s.lead_id, s.campaign_id, s.channel, s.error_message, {OUTCOME.replace("status", "s.status")}
-        ), {FACTS}
-        {COUNTED}
-        """,
-        org=tenancy.current_org(), token=claimed.token,
-        ids=[o.send_id for o, *_ in settled], statuses=[status for _, status, _, _ in settled],
-        waits=[wait for *_, wait, _ in settled], uncounted=[uncounted for *_, uncounted in settled],
-        providers=[o.provider_id or "" for o, *_ in settled], codes=[o.code or "" for o, *_ in settled],
-        messages=[(o.message or "").replace("\0", "")[:1000] for o, *_ in settled],
-    )  # fmt: skip
-    return _tally(counted)
-
-
-def _verdict(outcome: Outcome, attempts: int) -> tuple[str, int, int]:
-    """Returns (status, seconds to wait, attempts to give back)."""
-    if outcome.kind == "released":
-        return "pending", 0, 1
-    if outcome.kind == "retry" and attempts <= RETRIES:
-        return "pending", BACKOFF_SECONDS[attempts - 1], 0
-    return {"accepted": "sent", "unknown": "unknown"}.get(outcome.kind, "failed"), 0, 0
-
-
-def _tally(counted: list[Any]) -> Counter[str]:
-    """Moves the counters of sends that reached an end. counted: campaign_id, channel, outcome, n."""
-    total: Counter[str] = Counter()
-    for row in counted:
-        moved = Counter({row.outcome: row.n} if row.outcome in ENDS else {})
-        if row.outcome == "sent" and row.channel == "email":
-            moved["delivered"] = row.n
-        tallies.add(row.campaign_id, row.channel, moved)
-        total[row.outcome] += row.n
-    return total
-
-
-def expire() -> int:
-    """Turns sends whose lease ran out while sending into `unknown`, or into sent ones where a receipt of theirs has
-    come. Returns how many."""
-    counted = rows(
-        f"""
-        WITH changed AS (
-            UPDATE sends s SET status = CASE WHEN {SEEN} THEN {STANDS_AT} ELSE 'unknown' END,
-                sent_at = CASE WHEN {SEEN} THEN updated_at END,
-                delivered_at = CASE WHEN {SEEN} AND channel = 'email' THEN updated_at END,
-                error_message = CASE WHEN NOT {SEEN} THEN
-                    'The process that was sending this stopped before it could say how it went.' END,
-                claim_token = NULL, lease_until = NULL, updated_at = now()
-            WHERE org_id = :org AND id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
-                                           AND lease_until < now() LIMIT 5000 FOR UPDATE SKIP LOCKED)
-            RETURNING id, lead_id, campaign_id, channel, error_message, {OUTCOME}
-        ), {FACTS}
-        {COUNTED}
-        """,
-        org=tenancy.current_org(),
+    waiting = len(found) - len(skipped) - len(taken)
+    return Claim(
+        token,
+        campaign_id,
+        channel,
+        taken,
+        len(skipped),
+        waiting,
+        room.starts_in,
+        room.gap,
+        limits,
+        sender_id,
+        room.minute,
     )
-    return sum(_tally(counted).values())
+
+
+def _claim_rows(
+    campaign_id: int | None, channel: str, node: str, token: str, room: Room, version_id: int | None,
+    sender_id: int | None, limits: Limits | None,
+) -> list[Any]:  # fmt: skip
+    confirming = campaign_id is None
+    whose = "s.campaign_id = :campaign AND s.channel = :channel"
+    given = {"campaign": campaign_id, "channel": channel}
+    if confirming:
+        whose = "s.campaign_id IS NULL AND s.kind = 'confirmation' AND s.template_version_id = :version"
+        given = {"version": version_id}
+    if room.only_free:
+        whose += f" AND {caps.FREE}"
+        given["portfolio"] = limits.portfolio_id
+    judged = judgement(channel, limits, confirming=confirming)
+    columns = ", ".join("{}." + c.strip() for c in LEAD_COLUMNS.split(","))
+    return rows(
+        f"""
+        WITH {judged.tables}picked AS (
+            SELECT s.org_id, s.id, s.lead_id, s.recipient_address, s.expires_at FROM sends s
+            WHERE s.org_id = :org AND {whose} AND s.status = 'pending' AND s.not_before <= now()
+            ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE SKIP LOCKED
+        ), judged AS (
+            SELECT p.id, l.id AS known_lead, {columns.replace("{}", "l")},
+                {judged.skip} AS verdict, {judged.waits} AS waits, {judged.until} AS until
+            FROM picked p LEFT JOIN leads l ON l.org_id = p.org_id AND l.id = p.lead_id {judged.joins}
+        ), fated AS (
+            SELECT *, CASE WHEN verdict IS NOT NULL THEN 'skipped' WHEN waits IS NOT NULL THEN 'pending' ELSE 'sending' END
+                AS fate FROM judged
+        )
+        UPDATE sends s SET
+            status = j.fate,
+            skip_reason = j.verdict,
+            wait_reason = CASE WHEN j.fate = 'pending' THEN j.waits END,
+            not_before = CASE WHEN j.fate = 'pending' THEN GREATEST(j.until, now() + interval '1 second') ELSE s.not_before END,
+            attempts = s.attempts + CASE WHEN j.fate = 'sending' THEN 1 ELSE 0 END,
+            claim_token = CASE WHEN j.fate = 'sending' THEN :token END,
+            claimed_by = :node,
+            claimed_at = CASE WHEN j.fate = 'sending' THEN now() ELSE s.claimed_at END,
+            sender_id = CASE WHEN j.fate = 'sending' THEN COALESCE(CAST(:sender AS bigint), s.sender_id) ELSE s.sender_id END,
+            lease_until = CASE WHEN j.fate = 'sending' THEN now() + :lease * interval '1 second' END,
+            updated_at = now()
+        FROM fated j WHERE s.org_id = :org AND s.id = j.id
+        RETURNING s.id, s.lead_id, s.recipient_address, s.recipient_name, s.variant, s.attempts, s.skip_reason, s.wait_reason,
+            {columns.replace("{}", "j")}
+        """,
+        org=tenancy.current_org(), limit=room.n, token=token, node=node, lease=LEASE_SECONDS, sender=sender_id,
+        **given, **judged.values,
+    )  # fmt: skip
 
 
 def next_due(campaign_ids: list[int]) -> Any:

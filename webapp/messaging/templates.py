@@ -182,6 +182,16 @@ def _keep_version(template: Template, author_id: int | None) -> None:
     db.session.flush()
 
 
+def hold(version_id: int, reason: str) -> None:
+    """Lets nothing more go out with the template of a version, until a person has looked."""
+    db.session.execute(
+        update(Template)
+        .where(Template.id.in_(select(TemplateVersion.template_id).where(TemplateVersion.id == version_id)))
+        .where(Template.hold_reason.is_(None))
+        .values(hold_reason=reason[:1000])
+    )
+
+
 def count_use(template_id: int | None) -> None:
     """Notes that a campaign began to send a template."""
     db.session.execute(update(Template).where(Template.id == template_id).values(usage_count=Template.usage_count + 1))

@@ -1,0 +1,130 @@
+"""Forecast: the plan of a campaign before it is launched, made by the very code that plans, and written nowhere."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from webapp.campaigns import lanes, plan
+from webapp.campaigns.allocation import Plan, allocate
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.lanes import Lane
+from webapp.messaging.portfolios import TIERS
+from webapp.platform.clock import local, now
+from webapp.platform.organizations import current
+
+# A portfolio that uses half of its limit and keeps its quality is let up one tier: at best within two days, as a rule
+# within a week; at worst it stays where it is.
+TIER_DAYS = {"slow": None, "likely": 7, "fast": 2}
+
+
+@dataclass(frozen=True)
+class Day:
+    """on: the organisation's local day. n: messages."""
+
+    on: date
+    n: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """days: with every limit as it stands now, as would be written. ends: the last day if tiers stay ("slow"), grow as a
+    rule ("likely") or at best ("fast"); None where nobody is reached. skipped: reason -> people. notes: who goes first,
+    and what stands in the way, in sentences."""
+
+    days: list[Day]
+    recipients: int
+    skipped: dict[str, int]
+    ends: dict[str, date | None]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def sending_days(self) -> int:
+        return len(self.days)
+
+
+def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
+    """Returns how a campaign would go out beside the others. start: its first day, its own (or today) if not given. The
+    campaign may be one that was never saved."""
+    judged = plan.by_channel(campaign)
+    skipped = Counter({reason: n for reason, _, n in judged if reason})
+    own = [_lane(campaign, channel, n, start) for _, channel, n in judged if channel]
+    every = [*lanes.live(but=campaign.id), *own]
+    mine = [lane.demand.key for lane in own]
+    made = {growth: _allocated(every, mine, growth) for growth in TIER_DAYS}
+    days: Counter[date] = Counter()
+    for lane_plan in made["slow"].values():
+        days.update(dict(lane_plan.days))
+    return Forecast(
+        [Day(on, n) for on, n in sorted(days.items())],
+        sum(lane.demand.n for lane in own),
+        dict(skipped.most_common()),
+        {growth: _end(plans) for growth, plans in made.items()},
+        [*_behind(every, made["slow"]), *_obstacles(own, made["slow"])],
+    )
+
+
+def _lane(campaign: Campaign, channel: str, n: int, start: date | None) -> Lane:
+    zone = current().timezone
+    begins = start or (local(campaign.scheduled_at, zone).date() if campaign.scheduled_at else None)
+    return lanes.lane(campaign, channel, n, max(begins or lanes.today(), local(now(), zone).date()))
+
+
+def _allocated(every: list[Lane], mine: list[Any], growth: str) -> dict[Any, Plan]:
+    rooms = lanes.rooms(every, lambda people, days: grown(people, days, TIER_DAYS[growth]))
+    plans = allocate([lane.demand for lane in every], lanes.today(), rooms, lanes.closed_days())
+    return {key: plans[key] for key in mine}
+
+
+def grown(people: int | None, days: int, every: int | None) -> int | None:
+    """Returns how many people a portfolio may write to after some days, let up one tier every so many. None: no limit."""
+    if people is None or every is None:
+        return people
+    higher = [tier for tier in TIERS if tier > people]
+    steps = days // every
+    if steps == 0:
+        return people
+    return higher[steps - 1] if steps <= len(higher) else None
+
+
+def _end(plans: dict[Any, Plan]) -> date | None:
+    if any(lane_plan.left for lane_plan in plans.values()):
+        return None
+    return max((lane_plan.days[-1][0] for lane_plan in plans.values() if lane_plan.days), default=None)
+
+
+def _behind(every: list[Lane], plans: dict[Any, Plan]) -> list[str]:
+    names = {lane.demand.key: (lane.name, lane.demand.priority) for lane in every}
+    ahead: dict[Any, list[date]] = {}
+    for lane_plan in plans.values():
+        for day, key in sorted(lane_plan.behind.items()):
+            ahead.setdefault(key, []).append(day)
+    return [
+        f"{names[key][0]} (priority {names[key][1]}) goes first {spans(sorted(days))}; raise the priority or add a sender."
+        for key, days in ahead.items()
+    ]
+
+
+def spans(days: list[date]) -> str:
+    """Returns days as words: "on 7 to 9 Jan", at most three spans of them."""
+    runs: list[list[date]] = []
+    for day in days:
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    said = [f"{run[0]:%-d %b}" if len(run) == 1 else f"{run[0]:%-d %b} to {run[-1]:%-d %b}" for run in runs[:3]]
+    return "on " + ", ".join(said) + (" and on later days" if len(runs) > 3 else "")
+
+
+def _obstacles(own: list[Lane], plans: dict[Any, Plan]) -> list[str]:
+    notes = [f"There is no sender for {lane.demand.key[1]}." for lane in own if lane.sender is None]
+    for lane in own:
+        left = plans[lane.demand.key].left
+        if left:
+            notes.append(f"{left:,} messages find no day at all: there is no room for them under these limits.")
+        due, days = lane.demand.due, plans[lane.demand.key].days
+        late = sum(n for day, n in days if due and day > due)
+        if late:
+            notes.append(f"{late:,} messages would come after the end of the campaign.")
+    return notes

@@ -1,0 +1,50 @@
+"""Turns: which organisation a process serves next. Each gets a short slice in its turn, whatever the others have waiting, so
+that a small campaign of one is not behind a large one of another. Only this process's own order: who may send what is
+decided by rows."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Lock
+
+REFRESH_SECONDS = 0.5
+
+
+class Turns:
+    """due: asks which organisations have work due. tend_seconds: how often each is tended to (see `take`)."""
+
+    def __init__(self, due: Callable[[], list[int]], tend_seconds: float = 1.0):
+        self._due, self._tend_seconds = due, tend_seconds
+        self._waiting: deque[int] = deque()
+        self._tended: dict[int, float] = {}
+        self._asked = 0.0
+        self._lock = Lock()
+
+    def take(self) -> tuple[int, bool] | None:
+        """Returns (organisation whose turn it is, whether this is the moment to tend to it), or None when nobody has
+        anything due."""
+        self._refresh()
+        with self._lock:
+            if not self._waiting:
+                return None
+            org_id = self._waiting.popleft()
+            self._waiting.append(org_id)
+            due_for_tending = time.monotonic() - self._tended.get(org_id, 0.0) >= self._tend_seconds
+            if due_for_tending:
+                self._tended[org_id] = time.monotonic()
+            return org_id, due_for_tending
+
+    def drop(self, org_id: int) -> None:
+        """Takes an organisation out until it has work due again."""
+        with self._lock:
+            if org_id in self._waiting:
+                self._waiting.remove(org_id)
+
+    def _refresh(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._asked < REFRESH_SECONDS:
+                return
+            self._asked = time.monotonic()
+        found = self._due()
+        with self._lock:
+            self._waiting.extend(org_id for org_id in found if org_id not in self._waiting)

@@ -1,0 +1,92 @@
+"""Watching: campaigns that a person should look at are paused, and say why: after a silence of ours, so that nothing
+long overdue goes out unasked; and when too many of their messages fail."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from webapp.campaigns import campaigns
+from webapp.messaging import policy
+from webapp.platform import audit
+from webapp.platform.clock import local, now
+from webapp.platform.db import one, rows
+from webapp.platform.logs import log
+from webapp.platform.organizations import current
+
+LATEST = timedelta(hours=2)  # how far back failures are looked at
+logger = log(__name__)
+
+
+def hold(campaign_id: int, reason: str) -> bool:
+    """Pauses an active campaign until a person resumes it. reason: shown to them. Returns False where it is not active."""
+    campaign = campaigns.get(campaign_id, lock=True)
+    if campaign.status != "active":
+        return False
+    campaigns.move(campaign, "paused")
+    campaign.paused_at, campaign.hold_reason = now(), reason
+    audit.record("campaign.held", "campaign", campaign_id, after={"reason": reason})
+    logger.warning("campaign held", campaign=campaign_id, reason=reason)
+    return True
+
+
+def hold_what_is_overdue(campaign_ids: list[int]) -> int:
+    """Holds the campaigns of which messages have been due for longer than the organisation allows, while nothing of them
+    went out. Returns how many."""
+    hours = policy.of(current()).overdue_hours
+    found = rows(
+        "SELECT c.id, w.due, GREATEST(c.started_at, c.resumed_at, b.moved_at) AS moved FROM campaigns c"
+        " CROSS JOIN LATERAL (SELECT min(not_before) AS due FROM sends s WHERE s.org_id = c.org_id AND s.campaign_id = c.id"
+        " AND s.status = 'pending') w CROSS JOIN LATERAL (SELECT max(moved_at) AS moved_at FROM campaign_batches b"
+        " WHERE b.org_id = c.org_id AND b.campaign_id = c.id) b WHERE c.id = ANY(:ids) AND w.due < now() - :silence"
+        " AND GREATEST(c.started_at, c.resumed_at, b.moved_at) < now() - :silence",
+        ids=campaign_ids, silence=timedelta(hours=hours),
+    )  # fmt: skip
+    return sum(hold(row.id, _silence(row.moved, row.due)) for row in found)
+
+
+def _silence(moved: datetime, due: datetime) -> str:
+    since = local(max(moved, due), current().timezone)
+    return f"Nothing of it has gone out since {since:%-d %b %H:%M}. Is it still right to send? Resume it if so."
+
+
+def overdue_start(scheduled_at: datetime) -> str | None:
+    """Returns why a scheduled campaign should not start by itself any more, or None."""
+    if now() - scheduled_at <= timedelta(hours=policy.of(current()).overdue_hours):
+        return None
+    at = local(scheduled_at, current().timezone)
+    return f"It was to start on {at:%-d %b at %H:%M}, when Canvass was not running. Resume it if it is still right."
+
+
+def hold_what_fails(campaign_ids: list[int]) -> int:
+    """Holds the campaigns of which too many of the latest messages failed, bounced or were complained about. Returns how
+    many."""
+    limits = policy.of(current())
+    since = now() - LATEST
+    held = 0
+    for campaign_id in campaign_ids:
+        found = one(
+            "SELECT COALESCE(sum(sent), 0)::int AS sent, COALESCE(sum(failed), 0)::int AS failed,"
+            " COALESCE(sum(bounced), 0)::int AS bounced, COALESCE(sum(complaints), 0)::int AS complaints"
+            " FROM campaign_daily d JOIN campaigns c ON c.org_id = d.org_id AND c.id = d.campaign_id WHERE d.campaign_id = :c"
+            " AND d.on_date + make_interval(hours => d.hour::int) >= GREATEST(:since, date_trunc('hour', c.resumed_at"
+            " AT TIME ZONE 'UTC') + interval '1 hour')",
+            c=campaign_id, since=since.replace(tzinfo=None, minute=0, second=0, microsecond=0),
+        )  # fmt: skip
+        reason = verdict(found, limits)
+        held += bool(reason) and hold(campaign_id, reason)
+    return held
+
+
+def verdict(found: Any, limits: policy.Policy) -> str | None:
+    """Returns why so many failures are too many, or None. found: sent, failed, bounced, complaints."""
+    tried, wrong = found.sent + found.failed, found.failed + found.bounced
+    if tried < limits.error_sample:
+        return None
+    if wrong / tried >= limits.error_rate:
+        return (
+            f"{wrong:,} of its last {tried:,} messages failed or bounced ({wrong / tried:.0%}). See why under Delivery"
+            " before you resume it."
+        )
+    if found.sent and found.complaints / found.sent >= limits.complaint_rate:
+        rate = found.complaints / found.sent
+        return f"{found.complaints:,} of {found.sent:,} people marked it as spam ({rate:.2%}). Mail providers allow 0.30 %."
+    return None
