@@ -98,11 +98,11 @@ def _sends_on(demand: Demand, day: date) -> bool:
     return day >= demand.start and (demand.days is None or day.isoweekday() in demand.days)
 
 
-def _rank(turn: _Turn, day: date, rooms: dict[Hashable, int]) -> tuple[int, int, date]:
+def _rank(turn: _Turn, day: date, rooms: dict[Hashable, int]) -> tuple[int, int, date, int]:
     demand = turn.demand
     most = min([NO_LIMIT, *(rooms[resource] for resource in demand.resources)])
     # Days it needs if it had all the room there is; on the last of those it may not wait any longer.
     needs = -(-turn.left // most) if most else 0
     urgent = demand.due is not None and day <= demand.due and (demand.due - day).days < needs
     priority = max(1, demand.priority - turn.waited // WAIT_DAYS)
-    return (0 if urgent else 1), priority, demand.due or date.max
+    return (0 if urgent else 1), priority, demand.due or date.max, -turn.waited

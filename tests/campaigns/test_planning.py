@@ -1,0 +1,254 @@
+"""Plans over days: forty batches, planned again when something changes, never moving what was sent; the forecast is the same
+plan without writing it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.messaging import desk
+from webapp.audience import consents, leads
+from webapp.campaigns import campaigns, dispatch, lanes, plan, replanning, watching
+from webapp.campaigns.forecast import forecast, grown, spans
+from webapp.messaging import policy, senders
+from webapp.platform import organizations, tenancy
+from webapp.platform.clock import now
+from webapp.platform.db import db, rows, run, transaction, value
+
+
+def campaign_of(org: int, n: int, limit: int | None, name: str = "Autumn", **more) -> int:
+    """Returns the id of a draft to the people of one state, made for it."""
+    with transaction(org):
+        for number in range(n):
+            desk.add_lead(f"{name}{number}", state="TX")
+        draft = desk.draft(name)
+        draft.daily_send_limit = limit
+        for field, given in more.items():
+            setattr(draft, field, given)
+        return draft.id
+
+
+def batches(campaign_id: int) -> list[tuple]:
+    found = rows(
+        "SELECT send_date, batch_number, batch_size FROM campaign_batches WHERE campaign_id = :c ORDER BY send_date",
+        c=campaign_id,
+    )
+    return [tuple(row) for row in found]
+
+
+def replanned(org: int) -> int:
+    with transaction(org):
+        return replanning.replan()
+
+
+def test_what_is_forecast_is_what_is_planned(cast, tx):
+    campaign_id = campaign_of(cast.org, 23, 5)
+    with tx():
+        told = forecast(campaigns.get(campaign_id))
+        assert not rows("SELECT 1 FROM campaign_batches") and not rows("SELECT 1 FROM sends")
+    desk.start(cast.org, campaign_id)
+    with tx():
+        assert [(day.on, day.n) for day in told.days] == [(on, n) for on, _, n in batches(campaign_id)]
+        assert [n for _, _, n in batches(campaign_id)] == [5, 5, 5, 5, 3]
+        assert [number for _, number, _ in batches(campaign_id)] == [1, 2, 3, 4, 5]
+        assert told.recipients == 23 and told.ends["slow"] == batches(campaign_id)[-1][0] and told.sending_days == 5
+        planned = rows("SELECT planned_on, count(*) AS n, min(not_before) AS at FROM sends GROUP BY 1 ORDER BY 1")
+        assert [(row.planned_on, row.n) for row in planned] == [(on, n) for on, _, n in batches(campaign_id)]
+        assert all(row.at == lanes.day_start(row.planned_on) for row in planned[1:])
+
+
+def test_a_changed_limit_moves_what_is_left_and_nothing_that_went(cast, tx):
+    campaign_id = campaign_of(cast.org, 20, 4)
+    desk.start(cast.org, campaign_id)
+    desk.settle_some(cast.org, campaign_id, 4)
+    with tx():
+        gone = rows("SELECT id, planned_on, status FROM sends WHERE status <> 'pending' ORDER BY id")
+        run("UPDATE campaigns SET daily_send_limit = 8")
+    assert replanned(cast.org) > 0
+    with tx():
+        assert [n for _, _, n in batches(campaign_id)] == [8, 8, 4]
+        assert rows("SELECT id, planned_on, status FROM sends WHERE status <> 'pending' ORDER BY id") == gone
+        today = value("SELECT count(*) FROM sends WHERE status = 'pending' AND planned_on = :d", d=lanes.today())
+        assert today == 4
+    assert replanned(cast.org) == 0
+
+
+def test_a_missed_day_is_made_up_for_within_the_limits(cast, tx):
+    campaign_id = campaign_of(cast.org, 9, 3)
+    desk.start(cast.org, campaign_id)
+    with tx():
+        run("UPDATE sends SET planned_on = planned_on - 2, not_before = not_before - interval '2 days'")
+        run("UPDATE campaign_batches SET send_date = send_date - 2")
+    assert replanned(cast.org) > 0
+    with tx():
+        assert [(on - lanes.today(), n) for on, _, n in batches(campaign_id)] == [
+            (timedelta(days=d), 3) for d in range(3)
+        ]
+
+
+def test_a_higher_priority_takes_the_shared_sender_first(cast, tx):
+    with tx():
+        for number in range(12):
+            desk.add_lead(number)
+        run("UPDATE senders SET daily_limit = 4")
+        slow, flash = desk.draft("Slow"), desk.draft("Flash")
+        run("UPDATE senders SET daily_limit = 4")
+        flash.priority = 1
+        ids = slow.id, flash.id
+    desk.start(cast.org, ids[0])
+    with tx():
+        told = forecast(campaigns.get(ids[1]))
+        assert [day.n for day in told.days] == [4, 4, 4]
+    desk.start(cast.org, ids[1])
+    replanned(cast.org)
+    with tx():
+        first = lanes.today()
+        assert [(on - first).days for on, _, _ in batches(ids[1])] == [0, 1, 2]
+        assert [(on - first).days for on, _, _ in batches(ids[0])] == [3, 4, 5]
+        note = forecast(campaigns.get(ids[0])).notes
+        assert note and note[0].startswith("Flash (priority 1) goes first")
+
+
+@pytest.mark.parametrize("action", ["skip", "switch", "send"])
+def test_what_would_come_too_late_is_skipped_switched_or_sent_as_the_campaign_says(cast, tx, action):
+    with tx():
+        sms = senders.Sender(channel="sms", provider="local", name="Text", address="+14155550100", is_default=True)
+        db.session.add(sms)
+        for number in range(6):
+            lead_id = desk.add_lead(number, phone=f"+141520000{number:02}")
+            consents.set_consent(lead_id, "sms", "subscribed", source="test")
+        draft = desk.draft()
+        draft.channels, draft.daily_send_limit, draft.late_action = ["email", "sms"], 2, action
+        draft.end_at = lanes.day_start(lanes.today() + timedelta(days=2))
+        campaign_id = draft.id
+    desk.start(cast.org, campaign_id)
+    with tx():
+        found = dict(rows("SELECT channel || ':' || status, count(*) FROM sends GROUP BY 1"))
+        expected = {
+            "skip": {"email:pending": 4, "email:skipped": 2},
+            "switch": {"email:pending": 4, "sms:pending": 2},
+            "send": {"email:pending": 6},
+        }
+        assert found == expected[action]
+        assert desk.counters(campaign_id)["skipped"] == (2 if action == "skip" else 0)
+        assert len({row.dedup_key for row in rows("SELECT dedup_key FROM sends")}) == 6
+
+
+def test_each_lead_gets_the_first_channel_they_can_be_reached_over(cast, tx):
+    with tx():
+        for channel in ("sms", "whatsapp"):
+            db.session.add(
+                senders.Sender(channel=channel, provider="local", name=channel, address="+14155550100", is_default=True)
+            )
+        both = desk.add_lead(1, phone="+14152000001")
+        consents.set_consent(both, "whatsapp", "subscribed", source="test")
+        only_mail, neither = desk.add_lead(2), desk.add_lead(3, None)
+        draft = desk.draft()
+        draft.channels = ["whatsapp", "email"]
+        campaign_id = draft.id
+    desk.start(cast.org, campaign_id)
+    with tx():
+        assert dict(rows("SELECT lead_id, channel FROM sends")) == {both: "whatsapp", only_mail: "email"}
+        left_out = rows("SELECT lead_id, skip_reason FROM campaign_recipients WHERE state = 'skipped'")
+        assert [tuple(row) for row in left_out] == [(neither, "no_phone")]
+
+
+def test_recipients_named_beforehand_are_planned_with_the_segments(cast, tx):
+    with tx():
+        named, other = desk.add_lead(1, state="NY"), desk.add_lead(2, state="TX")
+        draft = desk.draft()
+        draft.segment_id = None
+        draft.audience = {"rules": {"match": "all", "rules": [{"field": "state", "operator": "equals", "value": "TX"}]}}
+        run(
+            "INSERT INTO campaign_recipients (campaign_id, lead_id, state) VALUES (:c, :l, 'added')",
+            c=draft.id,
+            l=named,
+        )
+        assert plan.preview(draft) == {None: 2}
+        campaign_id = draft.id
+        campaigns.move(draft, "scheduled")
+        draft.scheduled_at = now()
+    with tenancy.scope(cast.org):
+        dispatch.start_due()
+    with tx():
+        assert {row.lead_id for row in rows("SELECT lead_id FROM sends")} == {named, other}
+        assert campaigns.get(campaign_id).target_count == 2
+
+
+def test_nothing_long_overdue_goes_out_unasked(cast, tx):
+    campaign_id = campaign_of(cast.org, 3, None)
+    desk.start(cast.org, campaign_id)
+    with tx():
+        hours = policy.of(organizations.current()).overdue_hours
+        run("UPDATE sends SET not_before = now() - make_interval(hours => :h)", h=int(hours) + 1)
+        run("UPDATE campaigns SET started_at = now() - make_interval(hours => :h)", h=int(hours) + 2)
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        held = campaigns.get(campaign_id)
+        assert held.status == "paused" and held.hold_reason.startswith("Nothing of it has gone out since")
+        campaigns.resume(campaign_id)
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        assert campaigns.get(campaign_id).status == "active"
+
+
+def test_a_start_that_was_slept_through_waits_for_a_person_and_then_begins(cast, tx):
+    campaign_id = campaign_of(cast.org, 2, None)
+    with tx():
+        campaigns.launch(campaign_id)
+        run("UPDATE campaigns SET scheduled_at = now() - interval '9 hours'")
+    with tenancy.scope(cast.org):
+        dispatch.start_due()
+        dispatch.settle()
+    with tx():
+        held = campaigns.get(campaign_id)
+        assert held.status == "paused" and "when Canvass was not running" in held.hold_reason
+        campaigns.resume(campaign_id)
+    with tenancy.scope(cast.org):
+        dispatch.start_due()
+        dispatch.settle()
+    with tx():
+        assert campaigns.get(campaign_id).status == "active"
+        assert value("SELECT count(*) FROM sends") == 2
+
+
+def test_too_many_failures_pause_a_campaign_and_say_why(cast, tx):
+    campaign_id = campaign_of(cast.org, 60, None)
+    desk.start(cast.org, campaign_id)
+    desk.settle(cast.org, campaign_id, ["rejected"] * 15 + ["accepted"] * 45)
+    with tx():
+        assert watching.hold_what_fails([campaign_id]) == 1
+        assert campaigns.get(campaign_id).hold_reason.startswith("15 of its last 60 messages failed or bounced (25%)")
+        campaigns.resume(campaign_id)
+        assert watching.hold_what_fails([campaign_id]) == 0  # asked about once
+
+
+@pytest.mark.parametrize(
+    ("days", "every", "people"),
+    [(0, 7, 250), (6, 7, 250), (7, 7, 2_000), (21, 7, 100_000), (28, 7, None), (9, None, 250)],
+)
+def test_a_portfolio_grows_by_tiers(days, every, people):
+    assert grown(250, days, every) == people
+
+
+def test_days_are_said_in_spans():
+    first = datetime(2027, 1, 7, tzinfo=UTC).date()
+    assert spans([first + timedelta(days=n) for n in (0, 1, 2, 5)]) == "on 7 Jan to 9 Jan, 12 Jan"
+
+
+def test_a_lead_deleted_meanwhile_leaves_room_for_another(cast, tx):
+    campaign_id = campaign_of(cast.org, 6, 2)
+    desk.start(cast.org, campaign_id)
+    with tx():
+        first = value("SELECT lead_id FROM sends ORDER BY planned_on, id LIMIT 1")
+        leads.remove([first])
+    with tenancy.scope(cast.org):
+        dispatch.send_for("test", 5, desk.NEVER)
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE status = 'sent'") == 1
+    assert replanned(cast.org) > 0
+    with tenancy.scope(cast.org):
+        dispatch.send_for("test", 5, desk.NEVER)
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE status = 'sent'") == 2
