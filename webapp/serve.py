@@ -75,6 +75,8 @@ class Server(BaseApplication):
 
 def _worker_started(worker) -> None:
     app = worker.app.load()
+    # Threads that send give up the interpreter to those that answer sooner than by default.
+    sys.setswitchinterval(0.001)
     with app.app_context():
         # The pool came over the fork with the parent's sockets.
         db.engine.dispose(close=False)

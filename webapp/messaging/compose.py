@@ -185,11 +185,21 @@ class Composer:
         return Message(row.id, bounce, recipient, message_id, data)
 
 
+def _has_short_lines(text: str) -> bool:
+    """True if no line is longer than LINE_LIMIT: looked at once every so many characters, not line by line."""
+    at = 0
+    while len(text) - at > LINE_LIMIT:
+        at = text.rfind("\n", at, at + LINE_LIMIT + 1) + 1
+        if not at:
+            return False
+    return True
+
+
 def _part(kind: str, text: str) -> bytes:
     """Returns one body part with its headers: as it is where it is plain ASCII in short lines, else quoted-printable."""
     # No CR goes in, so none comes out: a bare CR or LF must never reach the wire.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    plain = text.isascii() and "\0" not in text and max(map(len, text.split("\n"))) <= LINE_LIMIT
+    plain = text.isascii() and "\0" not in text and _has_short_lines(text)
     body = text.encode() if plain else binascii.b2a_qp(text.encode(), istext=True)
     encoding = "7bit" if plain else "quoted-printable"
     return f'Content-Type: {kind}; charset="utf-8"\nContent-Transfer-Encoding: {encoding}\n\n'.encode() + body

@@ -16,6 +16,7 @@ from webapp.messaging.compose import Bodies, Composer, Letterhead, trackable
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
+from webapp.platform import courtesy
 from webapp.platform.db import db, rows, transaction
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
@@ -168,6 +169,7 @@ def _attempt(
 
     def messages() -> Iterator[Any]:
         for place, row in enumerate(claimed.rows):
+            courtesy.give_way()
             try:
                 built = composer.build(row, extra.get(row.lead_id))
             except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others

@@ -17,6 +17,7 @@ class Signer:
     def __init__(self, secret: str):
         self._secret = secret
         self._key = hashlib.sha256(b"canvass message tokens" + secret.encode()).digest()
+        self._started: dict[str, hashlib.blake2b] = {}
 
     def dumps(self, purpose: str, payload: dict) -> str:
         """Returns a dated token that carries `payload` for one purpose."""
@@ -31,13 +32,11 @@ class Signer:
 
     def pack(self, purpose: str, *numbers: int) -> str:
         """Returns a compact token of some non-negative numbers for one purpose, safe in a URL and in an address."""
-        parts = bytearray([len(numbers)])
+        body = bytes([len(numbers)])
         for number in numbers:
-            digits = number.to_bytes((number.bit_length() + 7) // 8)
-            parts.append(len(digits))
-            parts += digits
-        mac = self._mac(purpose, bytes(parts))
-        return (parts + mac).hex()
+            size = (number.bit_length() + 7) // 8
+            body += bytes((size,)) + number.to_bytes(size)
+        return (body + self._mac(purpose, body)).hex()
 
     def unpack(self, purpose: str, token: str) -> tuple[int, ...]:
         """Reads a compact token. Raises NotFound if it is forged or made for another purpose."""
@@ -46,7 +45,9 @@ class Signer:
         except ValueError:
             raise NotFound("This link is not valid.") from None
         body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-        if not body or not hmac.compare_digest(mac, self._mac(purpose, body)):
+        known = (self._mac(purpose, body), self._earlier_mac(purpose, body))
+        # Both are compared whatever the first says: how long it takes tells nothing.
+        if not body or not sum(hmac.compare_digest(mac, expected) for expected in known):
             raise NotFound("This link is not valid.")
         numbers, at = [], 1
         for _ in range(body[0]):
@@ -56,6 +57,17 @@ class Signer:
         return tuple(numbers)
 
     def _mac(self, purpose: str, body: bytes) -> bytes:
+        # A keyed BLAKE2b that has read the purpose already: a fifth of an HMAC, six times for each message sent.
+        started = self._started.get(purpose)
+        if started is None:
+            started = hashlib.blake2b(purpose.encode() + b"\0", key=self._key, digest_size=MAC_BYTES)
+            self._started[purpose] = started
+        mac = started.copy()
+        mac.update(body)
+        return mac.digest()
+
+    def _earlier_mac(self, purpose: str, body: bytes) -> bytes:
+        """As tokens in messages sent before were signed; their links stay good."""
         return hmac.digest(self._key, purpose.encode() + b"\0" + body, "sha256")[:MAC_BYTES]
 
 

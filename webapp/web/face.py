@@ -14,7 +14,7 @@ from werkzeug.datastructures import ImmutableMultiDict, iter_multi_items
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import IntegerConverter
 
-from webapp.platform import audit, problems, tenancy
+from webapp.platform import audit, courtesy, problems, tenancy
 from webapp.platform.db import db
 from webapp.platform.errors import Refused, TooMany
 from webapp.platform.logs import log
@@ -100,6 +100,7 @@ def init_app(app: Flask) -> None:
     csrf.exempt(public)
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_leave)
     app.context_processor(_page_values)
     filters.init_app(app)
     for kind, handler in (
@@ -124,6 +125,8 @@ def _to_the_door() -> Response:
 
 
 def _begin() -> None:
+    courtesy.begin()
+    g.courteous = True
     tenancy.enter(None)
     g.request_id = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
@@ -132,6 +135,11 @@ def _begin() -> None:
     if request.endpoint != "static" and request.blueprint != "public" and not _for_api():
         # Before any view opens a transaction: who asks decides the scope it will have.
         current_user.is_authenticated  # noqa: B018
+
+
+def _leave(_problem: BaseException | None) -> None:
+    if g.pop("courteous", False):
+        courtesy.end()
 
 
 def _finish(response: Response) -> Response:
