@@ -79,7 +79,9 @@ ORDER = """
     LEFT JOIN portfolios p ON p.org_id = s.org_id AND p.id = s.portfolio_id
     LEFT JOIN templates t ON t.org_id = c.org_id AND t.id = c.template_id
     WHERE c.id = :id AND c.status = 'active' AND s.status IN ('active', 'warming') AND s.held_at IS NULL
-        AND t.hold_reason IS NULL AND (s.rate_limited_until IS NULL OR s.rate_limited_until <= now())
+        AND t.hold_reason IS NULL
+        AND (s.channel <> 'whatsapp' OR COALESCE(t.whatsapp ->> 'status', 'APPROVED') IN ('APPROVED', 'REINSTATED'))
+        AND (s.rate_limited_until IS NULL OR s.rate_limited_until <= now())
     FOR SHARE OF c"""
 
 

@@ -140,7 +140,8 @@ def live(*, but: int | None = None) -> list[Lane]:
     """Returns the lanes of the active and scheduled campaigns of the organisation in scope, but for one campaign's."""
     found = rows(
         "SELECT c.id, c.name, c.status, c.priority, c.sender_id, c.channels, c.daily_send_limit, c.send_window, c.end_at,"
-        " c.paced_by_callbacks, c.scheduled_at, c.target_count, w.channel, w.n FROM campaigns c"
+        " c.paced_by_callbacks, c.scheduled_at, COALESCE(NULLIF(c.target_count, 0), g.estimated_size, 0) AS target_count,"
+        " w.channel, w.n FROM campaigns c LEFT JOIN segments g ON g.org_id = c.org_id AND g.id = c.segment_id"
         " LEFT JOIN LATERAL (SELECT s.channel, count(*) AS n FROM sends s WHERE s.org_id = c.org_id"
         " AND s.campaign_id = c.id AND s.status = 'pending' GROUP BY 1) w ON c.status = 'active'"
         " WHERE c.status IN ('active', 'scheduled') AND c.id IS DISTINCT FROM :but"

@@ -144,6 +144,15 @@ def _among_people(metered: Room, limits: Limits) -> Room:
     return Room(metered.n, True, metered.starts_in, metered.gap, metered.minute, "people")
 
 
+def note_full(campaign_id: int, day: date) -> None:
+    """Notes that a campaign is held back by a cap of ours and by nothing else: no silence that a person should hear of."""
+    run(
+        "UPDATE campaign_batches SET moved_at = now() WHERE org_id = :org AND campaign_id = :c AND send_date = :day"
+        " AND (moved_at IS NULL OR moved_at < now() - interval '1 minute')",
+        org=tenancy.current_org(), c=campaign_id, day=day,
+    )  # fmt: skip
+
+
 # A person who takes no place of the portfolio: written to within the day already, or asked us something within the last
 # 24 hours (the service window).
 FREE = (

@@ -82,6 +82,8 @@ def claim(
     room = Room(limit)
     if limits is not None and campaign_id is not None and sender_id is not None:
         room = caps.room(campaign_id, sender_id, limits, limit)
+        if room.full:
+            caps.note_full(campaign_id, limits.day)
         if room.n <= 0:
             return Claim(token, campaign_id, channel, [], 0)
     found = _claim_rows(campaign_id, channel, node, token, room, version_id, sender_id, limits)
