@@ -224,7 +224,7 @@ def _before_end(body: str, piece: str) -> str:
 
 def trackable(body: str) -> list[str]:
     """Returns the distinct links of a body that can be counted: web addresses, the lead's tokens inside them included."""
-    return [url for url in dict.fromkeys(_address_of(match) for match in HREF.finditer(body)) if _is_countable(url)]
+    return [url for url in dict.fromkeys(_address_of(match) for match in HREF.finditer(body)) if is_countable(url)]
 
 
 def _address_of(match: re.Match[str]) -> str:
@@ -232,7 +232,8 @@ def _address_of(match: re.Match[str]) -> str:
     return URL_BREAKS.sub(lambda part: part[1] or "", html.unescape(match[3])).strip()
 
 
-def _is_countable(url: str) -> bool:
+def is_countable(url: str) -> bool:
+    """True if a click on this address can be counted: its host is the author's and a click can fill it in again."""
     if not FIXED_HOST.match(url) or len(url.encode()) > URL_LIMIT:
         return False
     try:

@@ -7,10 +7,12 @@ check(sender): returns the provider's own words about the connection. Raises Unr
 
 from types import ModuleType
 
-from webapp.messaging.providers import local, smtp
+from webapp.messaging.providers import local, smtp, twilio, whatsapp_cloud
 
 REGISTRY: dict[str, ModuleType] = {
     "smtp": smtp,
+    "twilio": twilio,
+    "whatsapp_cloud": whatsapp_cloud,
     "local": local,
 }
 
