@@ -16,6 +16,9 @@ from webapp.messaging.compose import Bodies, Composer, Letterhead, trackable
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
+from webapp.messaging.templates import TemplateVersion
+from webapp.messaging.texting import TextComposer, trackable_text
+from webapp.messaging.whatsapp import TemplateComposer
 from webapp.platform import courtesy
 from webapp.platform.db import db, rows, transaction
 from webapp.platform.logs import log
@@ -80,6 +83,12 @@ def letterhead(organization: Organization, sender: Sender, base_url: str) -> Let
 
 def _prepare(order: Order) -> Prepared:
     version, sender = templates.version(order.version_id), senders.get(order.sender_id)
+    head = letterhead(current_organization(), sender, current_app.config["BASE_URL"])
+    db.session.expunge(sender)
+    return Prepared(sender, COMPOSERS[order.channel](order, version, head, sender))
+
+
+def _letters(order: Order, version: TemplateVersion, head: Letterhead, _sender: Sender) -> Composer:
     bodies = Bodies(
         subject=order.subject or version.subject_line,
         preview=order.preview or version.preview_text or "",
@@ -89,9 +98,21 @@ def _prepare(order: Order) -> Prepared:
     # Whoever has not agreed yet is not followed either: no counted links, no pixel.
     counted = order.campaign_id is not None
     ids = {url: links.store(order.campaign_id, url) for url in trackable(bodies.html)} if counted else {}
-    head = letterhead(current_organization(), sender, current_app.config["BASE_URL"])
-    db.session.expunge(sender)
-    return Prepared(sender, Composer(bodies, head, signer(), ids, pixel=counted))
+    return Composer(bodies, head, signer(), ids, pixel=counted)
+
+
+def _texts(order: Order, version: TemplateVersion, head: Letterhead, _sender: Sender) -> TextComposer:
+    bodies = Bodies(subject="", preview="", html="", text=version.text_content or "")
+    counted = order.campaign_id is not None
+    ids = {url: links.store(order.campaign_id, url) for url in trackable_text(bodies.text)} if counted else {}
+    return TextComposer(bodies, head, signer(), ids)
+
+
+def _whatsapps(_order: Order, version: TemplateVersion, head: Letterhead, _sender: Sender) -> TemplateComposer:
+    return TemplateComposer(version.whatsapp or {}, head, signer())
+
+
+COMPOSERS: dict[str, Callable[..., Any]] = {"email": _letters, "sms": _texts, "whatsapp": _whatsapps}
 
 
 def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) -> Counter[str] | None:

@@ -1,0 +1,57 @@
+"""Turns: everybody is served in a little while, whatever the others have waiting."""
+
+import threading
+import time
+
+from tests.messaging import desk
+from webapp.campaigns import dispatch
+from webapp.campaigns.turns import Turns
+from webapp.platform import tenancy
+from webapp.platform.db import rows
+
+
+def test_organisations_take_turns_and_leave_when_they_have_nothing():
+    due = [1, 2, 3]
+    turns = Turns(lambda: due)
+    assert [turns.take()[0] for _ in range(5)] == [1, 2, 3, 1, 2]
+    turns.drop(3)
+    due.remove(3)
+    assert [turns.take()[0] for _ in range(3)] == [1, 2, 1]
+
+
+def test_one_that_comes_later_is_served_within_a_moment():
+    due = [1, 2]
+    turns = Turns(lambda: due)
+    turns.take()
+    due.append(9)
+    time.sleep(0.6)
+    assert 9 in [turns.take()[0] for _ in range(3)]
+
+
+def test_one_alone_is_given_to_every_thread_and_tended_to_by_one():
+    turns = Turns(lambda: [7])
+    taken = [turns.take() for _ in range(8)]
+    assert {org for org, _ in taken} == {7} and [tend for _, tend in taken].count(True) == 1
+
+
+def test_nobody_due_is_nobodys_turn():
+    assert Turns(list).take() is None
+
+
+def test_a_small_campaign_is_not_behind_a_large_one_of_the_same_house(cast, tx):
+    with tx():
+        for number in range(60):
+            desk.add_lead(number)
+        large, small = desk.draft("Large"), desk.draft("Small")
+        large.priority, small.priority = 1, 10
+        ids = large.id, small.id
+    for campaign_id in ids:
+        desk.start(cast.org, campaign_id)
+    with tenancy.scope(cast.org):
+        # One batch each before either has its second.
+        dispatch.send_for("test", 0, threading.Event())
+        dispatch.send_for("test", 0, threading.Event())
+    with tx():
+        assert {row.campaign_id for row in rows("SELECT DISTINCT campaign_id FROM sends WHERE status = 'sent'")} == set(
+            ids
+        )
