@@ -252,3 +252,24 @@ def test_a_lead_deleted_meanwhile_leaves_room_for_another(cast, tx):
         dispatch.send_for("test", 5, desk.NEVER)
     with tx():
         assert value("SELECT count(*) FROM sends WHERE status = 'sent'") == 2
+
+
+def test_the_views_say_the_same_and_nothing_of_other_houses(cast, tx):
+    campaign_id = campaign_of(cast.org, 5, 2)
+    desk.start(cast.org, campaign_id)
+    desk.settle_some(cast.org, campaign_id, 2)
+    with tx():
+        running = rows("SELECT * FROM v_active_campaigns")[0]
+        assert (running.id, running.total_recipients, running.sent, running.pending) == (campaign_id, 5, 2, 3)
+        assert running.progress_percentage == 40 and running.estimated_completion_date == batches(campaign_id)[-1][0]
+        schedule = rows("SELECT * FROM v_daily_campaign_schedule ORDER BY send_date")
+        assert [(row.batch_number, row.batch_size, row.sent, row.remaining) for row in schedule] == [
+            (1, 2, 2, 0),
+            (2, 2, 0, 2),
+            (3, 1, 0, 1),
+        ]
+        summary = rows("SELECT status, recipients FROM v_recipient_status_summary ORDER BY 1")
+        assert [tuple(row) for row in summary] == [("pending", 3), ("sent", 2)]
+    with tx(cast.other_org):
+        for view in ("v_active_campaigns", "v_daily_campaign_schedule", "v_recipient_status_summary"):
+            assert rows(f"SELECT * FROM {view}") == []
