@@ -13,7 +13,8 @@ from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
-from webapp.messaging import confirmations, mailbox
+from webapp.messaging import confirmations, health, mailbox
+from webapp.messaging.meters import HEALTH
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
 from webapp.platform.jobs import Job, Runner
@@ -144,6 +145,17 @@ def keep_personas() -> None:
             persona_scores.recompute()
 
 
+def judge_senders() -> None:
+    """Brings the health of senders up to date where they sent lately, and holds those that go wrong."""
+    for org_id in work.due(HEALTH):
+        try:
+            with transaction(org_id):
+                health.refresh()
+        except Exception:
+            # What is wrong in one organisation keeps no other waiting.
+            logger.exception("senders not judged", org_id=org_id)
+
+
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
@@ -152,6 +164,7 @@ JOBS = [
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
+    Job("health", 300, judge_senders, "Works out the health of senders, and holds those that go wrong"),
     Job("personas", 86400, keep_personas, "Reckons afresh how sure we are who is which persona"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(

@@ -25,6 +25,12 @@ def added(sealed: str | None, fresh: dict[str, Any]) -> str | None:
     return secrets.seal(still_good(sealed) | fresh) if fresh else sealed
 
 
+def without(sealed: str | None, name: str) -> str | None:
+    """Returns the sealed credentials without one of them."""
+    left = {kept: value for kept, value in still_good(sealed).items() if kept != name}
+    return secrets.seal(left) if left else None
+
+
 def random() -> str:
     """Returns a new secret nobody can guess."""
     return chance.token_urlsafe(24)
