@@ -13,11 +13,11 @@ from webapp.messaging.sender_limits import STATUSES
 from webapp.platform import audit, work
 from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
 from webapp.platform.errors import Invalid, NotFound, Refused
+from webapp.platform.organizations import PLANS
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
 CHANNELS = ("email", "sms", "whatsapp")
-PLANS = "plans"  # the kind of work by which what is planned is planned again
 
 
 class Sender(Tenant, Changing, Base):
