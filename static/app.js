@@ -64,6 +64,8 @@
     if (target.closest("[data-menu]")) return menu(!root.classList.contains("menu-open"));
     if (root.classList.contains("menu-open") && !target.closest(".side")) menu(false);
     if (target.closest("[data-close-slide]")) return closeSlide();
+    const copied = target.closest("[data-copy]");
+    if (copied) return copy(copied);
     const insert = target.closest("[data-insert]");
     if (insert) return insertToken(insert);
     const tab = target.closest("[data-tab]");
@@ -71,6 +73,11 @@
     const row = target.closest("tr[data-href]");
     if (row && !target.closest("a, button, input, label")) location.href = row.dataset.href;
   });
+
+  function copy(button) {
+    const text = $("#" + button.dataset.copy).textContent.trim();
+    navigator.clipboard?.writeText(text).then(() => note("Copied.", "success"), () => note("Select it and copy it by hand.", "warning"));
+  }
 
   function menu(open) {
     root.classList.toggle("menu-open", open);

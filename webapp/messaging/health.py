@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from webapp.messaging import policy, senders
+from webapp.messaging import policy, sender_figures, senders
 from webapp.messaging.meters import HEALTH
-from webapp.messaging.sender_figures import SUMS, USED
 from webapp.messaging.senders import Sender
 from webapp.platform import tenancy, work
-from webapp.platform.db import one, rows, run, value
+from webapp.platform.db import one, run, value
 
 TRUST = 20
 ERRORS, ERROR_RATE = 60, 0.2
@@ -65,12 +64,7 @@ def _percent(rate: float, digits: int = 1) -> str:
 def refresh() -> int:
     """Brings score and usage of the organisation's senders up to date, and holds those that go wrong. Returns how many
     senders it looked at. Their `updated_at` stays: it says when somebody changed them."""
-    looked = rows(
-        f"SELECT sender_id AS id, {SUMS}, (SELECT {USED} FROM sender_minutes d WHERE d.org_id = m.org_id"
-        " AND d.sender_id = m.sender_id AND d.minute > now() - interval '24 hours') AS used FROM sender_minutes m"
-        " WHERE org_id = :org AND minute > now() - interval '7 days' GROUP BY org_id, sender_id ORDER BY sender_id",
-        org=tenancy.current_org(),
-    )  # fmt: skip
+    looked = list(sender_figures.weeks().values())
     run(
         "UPDATE senders s SET health_score = n.score, used_last_24h = n.used"
         " FROM (SELECT id, COALESCE(f.score, 100) AS score, COALESCE(f.used, 0) AS used FROM senders"

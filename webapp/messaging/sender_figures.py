@@ -10,6 +10,8 @@ from webapp.platform.db import one, rows
 SUMS = ", ".join(f"COALESCE(sum({name}), 0)::int AS {name}" for name in MEASURES)
 # What a message took out of the limit; a sender without one has nothing taken, so what went out counts.
 USED = "GREATEST(COALESCE(sum(claimed), 0), COALESCE(sum(sent + unknown), 0))::int"
+DAY = "FILTER (WHERE minute > now() - interval '24 hours')"
+USED_TODAY = f"GREATEST(COALESCE(sum(claimed) {DAY}, 0), COALESCE(sum(sent + unknown) {DAY}, 0))::int"
 PROBLEMS_SHOWN = 10
 
 
@@ -20,6 +22,16 @@ def over(sender_id: int, hours: int) -> Any:
         " AND minute > now() - :hours * interval '1 hour'",
         org=tenancy.current_org(), id=sender_id, hours=hours,
     )  # fmt: skip
+
+
+def weeks() -> dict[int, Any]:
+    """Returns the sums of seven days of every sender that did something, by id; `used` is of the last 24 hours."""
+    found = rows(
+        f"SELECT sender_id AS id, {SUMS}, {USED_TODAY} AS used FROM sender_minutes"
+        " WHERE org_id = :org AND minute > now() - interval '7 days' GROUP BY sender_id ORDER BY sender_id",
+        org=tenancy.current_org(),
+    )  # fmt: skip
+    return {row.id: row for row in found}
 
 
 def by_hour(sender_id: int) -> list[tuple[datetime, Any]]:
