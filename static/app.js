@@ -242,7 +242,7 @@
       tooltip: { trigger: "axis", renderMode: "richText" },
       xAxis: { type: "category", data: data.labels, boundaryGap: data.series.some((s) => s.type === "bar"), axisLine: { lineStyle: { color: line } }, axisLabel: { color: ink, hideOverlap: true }, axisTick: { show: false } },
       yAxis: { type: "value", minInterval: 1, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line, opacity: 0.6 } } },
-      series: data.series.map((s) => ({ name: s.name, data: s.data, type: s.type || "line", barMaxWidth: 28, smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 } })),
+      series: data.series.map((s) => ({ name: s.name, data: s.data, type: s.type || "line", barMaxWidth: 28, stack: s.stack, smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 }, ...(s.tone ? { itemStyle: { color: style.getPropertyValue("--chart-" + s.tone).trim() } } : {}) })),
     });
     charts.add(chart);
   }

@@ -10,7 +10,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import credentials, sender_fields, sender_limits, sender_reading
 from webapp.messaging.sender_fields import PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
-from webapp.platform import audit, work
+from webapp.platform import audit, clock, work
 from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import PLANS
@@ -63,7 +63,9 @@ class Sender(Tenant, Changing, Base):
 
 def get(sender_id: int) -> Sender:
     """Returns a sender of the organisation in scope. Raises NotFound."""
-    sender = db.session.scalar(select(Sender).where(Sender.id == sender_id))
+    # Read anew: verbs here write past the session.
+    wanted = select(Sender).where(Sender.id == sender_id).execution_options(populate_existing=True)
+    sender = db.session.scalar(wanted)
     if sender is None:
         raise NotFound("That sender does not exist any more.")
     return sender
@@ -252,6 +254,14 @@ def let_go_on(sender_id: int) -> bool:
     if freed:
         audit.record("sender.released", "sender", sender_id)
     return freed
+
+
+def note_test(sender: Sender, problem: str | None) -> None:
+    """Keeps how a test of a sender's connection went: None for well, or what was wrong."""
+    sender.last_error = problem[:1000] if problem else None
+    if problem is None:
+        sender.last_connected_at, sender.rate_limited_until = clock.now(), None
+    db.session.flush()
 
 
 def webhook_address(sender: Sender, base_url: str) -> str:

@@ -26,10 +26,15 @@ def daily_limit_on(sender: Sender, day: date) -> int | None:
 
 
 def _planned(plan: dict[str, Any], day: date) -> int:
-    days = min(max((day - date.fromisoformat(plan["started_on"])).days, 0), DAYS_LIMIT)
+    days = min(max((day - started_on(plan)).days, 0), DAYS_LIMIT)
     # By decimals: in binary, 100 a day that grow by 15 % would be 114 on the second.
     wanted = Decimal(plan["first"]) * Decimal(str(plan["growth"])) ** days
     return int(min(wanted, Decimal(BEYOND)))
+
+
+def started_on(plan: dict[str, Any]) -> date:
+    """Returns the first day of a plan."""
+    return date.fromisoformat(plan["started_on"])
 
 
 def course(sender: Sender, today: date) -> list[tuple[date, int]]:
@@ -37,7 +42,7 @@ def course(sender: Sender, today: date) -> list[tuple[date, int]]:
     whole of them, beginning so that today is among them."""
     if not sender.warming:
         return []
-    start = date.fromisoformat(sender.warming["started_on"])
+    start = started_on(sender.warming)
     start = max(start, today - timedelta(days=SHOWN_DAYS // 2))
     days: list[tuple[date, int]] = []
     for n in range(SHOWN_DAYS):

@@ -64,12 +64,20 @@ def detail(sender: Sender) -> dict[str, Any]:
 
 
 def _chart(hours: list[tuple[Any, Any]]) -> dict[str, Any]:
-    names = (("Sent", ("sent",)), ("Failed or bounced", ("failed", "bounced")), ("Unknown", ("unknown",)))
+    names = (
+        ("Sent", ("sent",), "1"), ("Failed or bounced", ("failed", "bounced"), "bad"), ("Unknown", ("unknown",), "3"),
+    )  # fmt: skip
     return {
         "labels": [f"{hour:%H:%M}" for hour, _ in hours],
         "series": [
-            {"name": label, "type": "bar", "data": [sum(getattr(s, m) for m in measures) if s else 0 for _, s in hours]}
-            for label, measures in names
+            {
+                "name": label,
+                "type": "bar",
+                "stack": "all",
+                "tone": tone,
+                "data": [sum(getattr(s, m) for m in measures) if s else 0 for _, s in hours],
+            }
+            for label, measures, tone in names
         ],
     }
 

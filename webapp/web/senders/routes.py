@@ -8,7 +8,6 @@ from flask_login import current_user
 from webapp.messaging import credentials, providers, sender_fields, senders
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
-from webapp.platform import clock
 from webapp.platform.errors import Invalid, Refused
 from webapp.platform.roles import can
 from webapp.web.senders import pages
@@ -76,9 +75,9 @@ def test(sender_id: int) -> Any:
         raise Refused(f"{sender_fields.PROVIDER_WORDS[sender.provider]} cannot be tested on this installation.")
     try:
         say(f"{sender.name} is reachable: {provider.check(sender)}")
-        sender.last_connected_at, sender.last_error, sender.rate_limited_until = clock.now(), None, None
+        senders.note_test(sender, None)
     except Unreachable as problem:
-        sender.last_error = str(problem)[:1000]
+        senders.note_test(sender, str(problem))
         say(f"{sender.name} cannot be reached: {problem}", "danger")
     return go("senders.detail", sender_id=sender_id)
 

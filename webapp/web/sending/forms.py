@@ -42,7 +42,7 @@ for _channel in QUIET_CHANNELS:
 
 class CapForm(FlaskForm):
     sends = IntegerField("Messages", (Optional(),))
-    days = IntegerField("in days", (Optional(),))
+    days = IntegerField("In how many days", (Optional(),))
 
 
 def _percent(label: str, low: float) -> FloatField:
@@ -53,11 +53,11 @@ def _percent(label: str, low: float) -> FloatField:
 class PolicyForm(FlaskForm):
     error_rate = _percent("Hold at failures of (%)", 1)
     complaint_rate = _percent("Hold at complaints of (%)", 0.05)
-    error_sample = IntegerField("Judge from messages", (InputRequired("Give a whole number."),))
-    soft_bounces = IntegerField("Soft bounces that make a hard one", (InputRequired("Give a whole number."),))
-    soft_window = IntegerField("among the last messages", (InputRequired("Give a whole number."),))
-    overdue_hours = FloatField("Ask before sending what is late by (hours)", (InputRequired("Give a number."),))
-    calls_per_agent = IntegerField("Calls an agent takes in a day", (InputRequired("Give a whole number."),))
+    error_sample = IntegerField("Not before (messages)", (InputRequired("Give a whole number."),))
+    soft_bounces = IntegerField("Give up after soft bounces", (InputRequired("Give a whole number."),))
+    soft_window = IntegerField("Among its last messages", (InputRequired("Give a whole number."),))
+    overdue_hours = FloatField("Overdue after (hours)", (InputRequired("Give a number."),))
+    calls_per_agent = IntegerField("Calls per agent and day", (InputRequired("Give a whole number."),))
 
     def __init__(self, policy: Policy):
         kept = {name: getattr(policy, name) for name in (*WHOLE, "overdue_hours")}
