@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.reading import id_field
-from webapp.messaging import credentials, health, providers, sender_figures, senders, warming
+from webapp.messaging import credentials, health, providers, sender_figures, sender_reading, senders, warming
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.sender_fields import FIELDS, PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
@@ -95,7 +95,7 @@ def _shown(sender: Sender, week: Any = None) -> dict[str, Any]:
     week = week or sender_figures.weeks().get(sender.id)
     condition = health.of(week) if week else health.Health(100, ())
     today = clock.local(clock.now(), current_organization().timezone).date()
-    told = senders.written(sender)
+    told = sender_reading.written(sender)
     if told["warming"]:
         told["warming"] = told["warming"] | {"started_on": warming.started_on(told["warming"])}
     return told | {name: getattr(sender, name) for name in KEPT} | {

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import phonenumbers
 
 from webapp.messaging.headers import Unsendable, carried
-from webapp.messaging.sender_fields import Field
+from webapp.messaging.sender_fields import Field, of
+from webapp.messaging.sender_limits import NAMES
 from webapp.platform.errors import Invalid
 from webapp.platform.users import clean_email
 
@@ -46,6 +47,34 @@ def read(fields: tuple[Field, ...], values: dict[str, Any], kept: set[str]) -> d
     if errors:
         raise Invalid(errors)
     return clean
+
+
+def keep(sender: Any, fields: tuple[Field, ...], own: dict[str, Any]) -> None:
+    """Puts what was read where it belongs. What else stands in the config is not the form's and stays."""
+    plain = {field.name for field in fields if field.place == "config"}
+    config = {name: kept for name, kept in sender.config.items() if name not in plain and name != "imap"}
+    config |= {name: own[name] for name in plain if own.get(name) is not None}
+    if own.get("imap_host"):
+        config["imap"] = {field.key: own[field.name] for field in fields if field.place == "imap"}
+    sender.config = config
+    for field in fields:
+        if field.place == "column" and field.name != "address":
+            setattr(sender, field.name, own[field.name])
+    sender.address = own.get("address") or own.get("messaging_service_sid") or sender.address
+
+
+def written(sender: Any) -> dict[str, Any]:
+    """Returns what a sender was told, by the names `save` takes; no secrets. sender: see `senders`."""
+    told = {name: getattr(sender, name) for name in NAMES}
+    for field in of(sender.provider, sender.channel):
+        if field.place == "column":
+            told[field.name] = getattr(sender, field.name)
+        elif not field.is_secret:
+            place = sender.config.get("imap", {}) if field.place == "imap" else sender.config
+            told[field.name] = place.get(field.key)
+    if told.get("messaging_service_sid") == told.get("address"):
+        told["address"] = None
+    return told
 
 
 def _text(_field: Field, given: Any) -> str:

@@ -105,7 +105,7 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
     Raises Invalid."""
     provider, channel = (sender.provider, sender.channel) if sender else sender_fields.kind_of(values)
     fields = sender_fields.of(provider, channel)
-    given = (written(sender) if sender else {}) | values
+    given = (sender_reading.written(sender) if sender else {}) | values
     common, own = _read(fields, given, set(credentials.still_good(sender.secrets)) if sender else set())
     if sender is None:
         sender = Sender(channel=channel, provider=provider, address=_made_up_address(channel), config={})
@@ -115,7 +115,7 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
     fresh = {field.name: own[field.name] for field in fields if field.is_secret and own.get(field.name)}
     for name, given_value in common.items():
         setattr(sender, name, given_value)
-    _keep(sender, fields, own)
+    sender_reading.keep(sender, fields, own)
     sender.secrets = credentials.added(sender.secrets, fresh)
     db.session.add(sender)
     db.session.flush()
@@ -143,40 +143,12 @@ def _read(fields: tuple[Field, ...], given: dict[str, Any], kept: set[str]) -> t
     return parts[0], parts[1]
 
 
-def _keep(sender: Sender, fields: tuple[Field, ...], own: dict[str, Any]) -> None:
-    """Puts what was read where it belongs. What else stands in the config is not the form's and stays."""
-    plain = {field.name for field in fields if field.place == "config"}
-    config = {name: kept for name, kept in sender.config.items() if name not in plain and name != "imap"}
-    config |= {name: own[name] for name in plain if own.get(name) is not None}
-    if own.get("imap_host"):
-        config["imap"] = {field.key: own[field.name] for field in fields if field.place == "imap"}
-    sender.config = config
-    for field in fields:
-        if field.place == "column" and field.name != "address":
-            setattr(sender, field.name, own[field.name])
-    sender.address = own.get("address") or own.get("messaging_service_sid") or sender.address
-
-
 def _made_up_address(channel: str) -> str:
     """Returns the address of a built-in sender: a number no telephone has, or an address no domain has."""
     if channel == "email":
         return f"hello@{current_organization().slug[:60].strip('-')}.example"
     taken = {sender.address for sender in every()}
     return next(number for n in range(10_000) if (number := f"+1555010{n:04d}") not in taken)
-
-
-def written(sender: Sender) -> dict[str, Any]:
-    """Returns what a sender was told, by the names `save` takes; no secrets."""
-    told = {name: getattr(sender, name) for name in sender_limits.NAMES}
-    for field in sender_fields.of(sender.provider, sender.channel):
-        if field.place == "column":
-            told[field.name] = getattr(sender, field.name)
-        elif not field.is_secret:
-            place = sender.config.get("imap", {}) if field.place == "imap" else sender.config
-            told[field.name] = place.get(field.key)
-    if told.get("messaging_service_sid") == told.get("address"):
-        told["address"] = None
-    return told
 
 
 def _tell(action: str, sender: Sender, more: dict[str, Any]) -> None:

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from webapp.messaging import alignment, credentials, health, sender_fields, sender_figures, senders, warming
+from webapp.messaging import (
+    alignment,
+    credentials,
+    health,
+    sender_fields,
+    sender_figures,
+    sender_reading,
+    senders,
+    warming,
+)
 from webapp.messaging.senders import Sender
 from webapp.platform import clock
 from webapp.platform.errors import Refused
@@ -84,7 +93,7 @@ def _chart(hours: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 def facts(sender: Sender) -> list[tuple[str, Any]]:
     """Returns (label, value) of what a sender was told; of its secrets only whether they are kept."""
-    told = senders.written(sender)
+    told = sender_reading.written(sender)
     kept = set(credentials.still_good(sender.secrets))
     found = []
     for field in sender_fields.of(sender.provider, sender.channel):

@@ -46,8 +46,9 @@ def paste(sender_id: int) -> Any:
 @sender_pages.post("/<int:sender_id>/look-up")
 @needs("senders.edit")
 def look_up(sender_id: int) -> Any:
+    sender = _email(sender_id)
     try:
-        alignment.look_up(_email(sender_id))
+        alignment.look_up(sender)
     except Refused as problem:
         say(problem.message, "danger")
     return go("senders.records", sender_id=sender_id)

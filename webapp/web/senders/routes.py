@@ -5,7 +5,7 @@ from typing import Any
 from flask import current_app, request, url_for
 from flask_login import current_user
 
-from webapp.messaging import credentials, providers, sender_fields, senders
+from webapp.messaging import credentials, providers, sender_fields, sender_reading, senders
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
 from webapp.platform.errors import Invalid, Refused
@@ -51,7 +51,7 @@ def edit(sender_id: int) -> Any:
 
 def _edit(sender: Sender | None, provider: str, channel: str) -> Any:
     kept = set(credentials.still_good(sender.secrets)) if sender else set()
-    form = sender_form(provider, channel, sender, kept, senders.written(sender) if sender else {})
+    form = sender_form(provider, channel, sender, kept, sender_reading.written(sender) if sender else {})
     if request.method == "POST" and form.validate():
         try:
             saved = senders.save(sender, values_of(form) | {"provider": provider, "channel": channel})
