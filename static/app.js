@@ -64,6 +64,8 @@
     if (target.closest("[data-menu]")) return menu(!root.classList.contains("menu-open"));
     if (root.classList.contains("menu-open") && !target.closest(".side")) menu(false);
     if (target.closest("[data-close-slide]")) return closeSlide();
+    const copied = target.closest("[data-copy]");
+    if (copied) return copy(copied);
     const insert = target.closest("[data-insert]");
     if (insert) return insertToken(insert);
     const tab = target.closest("[data-tab]");
@@ -71,6 +73,11 @@
     const row = target.closest("tr[data-href]");
     if (row && !target.closest("a, button, input, label")) location.href = row.dataset.href;
   });
+
+  function copy(button) {
+    const text = $("#" + button.dataset.copy).textContent.trim();
+    navigator.clipboard?.writeText(text).then(() => note("Copied.", "success"), () => note("Select it and copy it by hand.", "warning"));
+  }
 
   function menu(open) {
     root.classList.toggle("menu-open", open);
@@ -235,7 +242,7 @@
       tooltip: { trigger: "axis", renderMode: "richText" },
       xAxis: { type: "category", data: data.labels, boundaryGap: data.series.some((s) => s.type === "bar"), axisLine: { lineStyle: { color: line } }, axisLabel: { color: ink, hideOverlap: true }, axisTick: { show: false } },
       yAxis: { type: "value", minInterval: 1, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line, opacity: 0.6 } } },
-      series: data.series.map((s) => ({ name: s.name, data: s.data, type: s.type || "line", barMaxWidth: 28, smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 } })),
+      series: data.series.map((s) => ({ name: s.name, data: s.data, type: s.type || "line", barMaxWidth: 28, stack: s.stack, smooth: 0.2, showSymbol: data.labels.length < 2, lineStyle: { width: 2 }, ...(s.tone ? { itemStyle: { color: style.getPropertyValue("--chart-" + s.tone).trim() } } : {}) })),
     });
     charts.add(chart);
   }

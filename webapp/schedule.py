@@ -14,7 +14,8 @@ from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch, replanning
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
 from webapp.campaigns.turns import Turns
-from webapp.messaging import confirmations, mailbox
+from webapp.messaging import confirmations, health, mailbox
+from webapp.messaging.meters import HEALTH
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
 from webapp.platform.jobs import Job, Runner
@@ -165,6 +166,17 @@ def keep_personas() -> None:
             persona_scores.recompute()
 
 
+def judge_senders() -> None:
+    """Brings the health of senders up to date where they sent lately, and holds those that go wrong."""
+    for org_id in work.due(HEALTH):
+        try:
+            with transaction(org_id):
+                health.refresh()
+        except Exception:
+            # What is wrong in one organisation keeps no other waiting.
+            logger.exception("senders not judged", org_id=org_id)
+
+
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("plan", 1, plan, "Plans again what is left of campaigns when limits change or a day was missed"),
@@ -174,6 +186,7 @@ JOBS = [
     Job("tell", 1, tell, "Tells the timers what this process's users have set going", everywhere=True),
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
+    Job("health", 300, judge_senders, "Works out the health of senders, and holds those that go wrong"),
     Job("personas", 86400, keep_personas, "Reckons afresh how sure we are who is which persona"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(

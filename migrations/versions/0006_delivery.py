@@ -453,6 +453,13 @@ def upgrade():
         postgresql_where=sa.text("channel <> 'email' AND provider_message_id IS NOT NULL"),
     )
     op.create_index(
+        "ix_sends_problems",
+        "sends",
+        ["org_id", "sender_id", "updated_at"],
+        unique=False,
+        postgresql_where=sa.text("error_code IS NOT NULL"),
+    )
+    op.create_index(
         "ix_sends_unknown", "sends", ["org_id", "id"], unique=False, postgresql_where=sa.text("status = 'unknown'")
     )
     op.add_column(
@@ -491,6 +498,7 @@ def downgrade():
     op.drop_constraint(op.f("ck_campaigns_daily_send_limit"), "campaigns", type_="check")
     op.drop_column("templates", "hold_reason")
     op.drop_column("template_versions", "whatsapp")
+    op.drop_index("ix_sends_problems", table_name="sends", postgresql_where=sa.text("error_code IS NOT NULL"))
     op.drop_index("ix_sends_unknown", table_name="sends", postgresql_where=sa.text("status = 'unknown'"))
     op.drop_index(
         "ix_sends_provider_message",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.client import Caller, problem
-from tests.api.world import CSV, RULES, TEMPLATE, launched
+from tests.api.world import CSV, RULES, SENDER, TEMPLATE, launched
 from webapp.platform.roles import PERMISSIONS, ROLES
 
 EMAIL_TEMPLATE = {"name": "Older", "subject": "Hi {{ first_name }}", "body_html": "<p>Hi</p>"}
@@ -19,7 +19,8 @@ FILE = {"file": (CSV, "leads.csv")}
 @dataclass(frozen=True)
 class Endpoint:
     """One endpoint. body: one it takes. status: of its success. at: the status the campaign has to stand at first.
-    query: names of ids its query needs. static: its segment is the one picked by hand."""
+    query: names of ids its query needs. static: its segment is the one picked by hand. spare: its sender is one that
+    no campaign uses."""
 
     method: str
     path: str
@@ -29,6 +30,7 @@ class Endpoint:
     at: str | None = None
     query: tuple[str, ...] = ()
     static: bool = False
+    spare: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -68,6 +70,15 @@ ENDPOINTS = (
     Endpoint("GET", "/automations/email-templates/<template_id>", "templates.view"),
     Endpoint("PUT", "/automations/email-templates/<template_id>", "templates.edit", {"subject": "Hi again"}),
     Endpoint("DELETE", "/automations/email-templates/<template_id>", "templates.edit"),
+    Endpoint("GET", "/senders", "senders.view"),
+    Endpoint("POST", "/senders", "senders.edit", SENDER, 201),
+    Endpoint("GET", "/senders/<sender_id>", "senders.view"),
+    Endpoint("PUT", "/senders/<sender_id>", "senders.edit", {"name": "Renamed"}),
+    Endpoint("DELETE", "/senders/<sender_id>", "senders.edit", spare=True),
+    Endpoint("POST", "/senders/<sender_id>/test", "senders.edit"),
+    Endpoint("POST", "/senders/<sender_id>/hold", "senders.edit", {"reason": "They complained"}),
+    Endpoint("POST", "/senders/<sender_id>/release", "senders.edit"),
+    Endpoint("POST", "/senders/<sender_id>/default", "senders.edit"),
     Endpoint("GET", "/campaigns", "campaigns.view"),
     Endpoint("POST", "/campaigns", "campaigns.edit", {"name": "New"}, 201),
     Endpoint("GET", "/campaigns/<campaign_id>", "campaigns.view"),
@@ -87,6 +98,7 @@ NAMING = [endpoint for endpoint in GUARDED if "<" in endpoint.path]
 
 def call(who: Caller, endpoint: Endpoint, ids: dict[str, int], **more: Any) -> Any:
     ids = ids | {"segment_id": ids["static_id"]} if endpoint.static else ids
+    ids = ids | {"sender_id": ids["spare_id"]} if endpoint.spare else ids
     if endpoint.query:
         more["query_string"] = {name: ids[name] for name in endpoint.query} | more.get("query_string", {})
     path = re.sub(r"<(\w+)>", lambda name: str(ids[name[1]]), endpoint.path)
@@ -111,7 +123,7 @@ def test_every_endpoint_is_in_the_table_with_its_permission(app):
 def test_it_works_for_whoever_holds_the_permission(endpoint, cast, caller, world):
     if endpoint.at:
         launched(cast.org, world.campaign_id, endpoint.at)
-    holder = "viewer" if endpoint.permission.endswith(".view") else "marketer"
+    holder = next(role for role in ("viewer", "marketer", "admin") if role in PERMISSIONS[endpoint.permission])
     answer = call(caller(holder), endpoint, world.ids())
     assert answer.status_code == endpoint.status, answer.text
     assert answer.json["success"] is True

@@ -32,6 +32,12 @@ bounded = settings(
 )
 
 
+@pytest.fixture
+def api(caller) -> Caller:
+    """The admin: to them everything opens."""
+    return caller("admin")
+
+
 @pytest.fixture(scope="module")
 def document(app):
     return alone(from_wsgi, "/api/openapi.json", app)

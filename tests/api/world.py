@@ -15,6 +15,7 @@ TEMPLATE = {
     "subject_line": "Hello {{ first_name }}",
     "html_content": '<p>Hello</p><a href="{{ unsubscribe_url }}">Unsubscribe</a>',
 }
+SENDER = {"name": "Office", "address": "office@test.example", "host": "127.0.0.1", "port": 9, "tls": "none"}
 RULES = [{"field": "state", "operator": "equals", "value": "TX"}]
 
 
@@ -29,6 +30,7 @@ class World:
     campaign_id: int
     import_id: int
     sender_id: int
+    spare_id: int
     message_id: int
 
     def ids(self) -> dict[str, int]:
@@ -52,6 +54,7 @@ def build(org_id: int, user_id: int) -> World:
         made: dict[str, Any] = {
             "lead_id": lead, "segment_id": segment, "static_id": static, "template_id": template,
             "campaign_id": campaign, "import_id": imports.start("leads.csv", CSV, user_id), "sender_id": sender,
+            "spare_id": senders.save(None, SENDER),
             "message_id": mailbox.keep("c@d.example", raw),
         }  # fmt: skip
         return World(**{name: row.id for name, row in made.items()})

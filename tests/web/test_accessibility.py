@@ -7,7 +7,7 @@ from tests.web.browser import sign_in
 from tests.web.builder_town import rule, tree
 from webapp.audience import bulk, leads, segments
 from webapp.campaigns import campaigns
-from webapp.messaging import templates
+from webapp.messaging import senders, templates
 from webapp.platform.config import ROOT
 from webapp.platform.db import transaction
 
@@ -21,7 +21,8 @@ PAGES = (
     "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
     "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",
     "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
-    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
+    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp", "/senders/{sender}",
+    "/senders/{sender}/records", "/sending", "/sending/portfolios/new", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -57,6 +58,7 @@ def furnished(served) -> dict[str, int]:
             "nested": nested.id,
             "template": template.id,
             "campaign": campaign.id,
+            "sender": senders.every()[0].id,
         }
 
 

@@ -175,7 +175,7 @@ def test_a_senders_password_is_kept_sealed_and_never_shown(admin, cast):
     admin.post("/senders/new", SENDER)
     with transaction(cast.org):
         kept = senders.every()[0]
-        edit, sealed = f"/senders/{kept.id}", kept.secrets
+        edit, sealed = f"/senders/{kept.id}/edit", kept.secrets
         assert senders.secret(kept, "password") == SENDER["password"]
     assert SENDER["password"] not in admin.get(edit).text + sealed
     assert admin.post(edit, form_of(admin.get(edit))[0] | {"name": "Renamed"}).status_code == 303

@@ -17,8 +17,9 @@ VALUES = (
     '<a href="http://[">x</a>{{ attributes.a.b }}', "ö@ö.example", "'\";--",
 )  # fmt: skip
 FORMS = (
-    "/leads/new", "/segments/{segment_id}", "/templates/{template_id}", "/campaigns/new", "/senders/new", "/imports/{import_id}",
-    "/users", "/organizations",
+    "/leads/new", "/segments/{segment_id}", "/templates/{template_id}", "/campaigns/new", "/senders/new",
+    "/senders/new?kind=twilio-sms", "/senders/new?kind=whatsapp_cloud-whatsapp", "/sending/portfolios/new",
+    "/imports/{import_id}", "/users", "/organizations",
 )  # fmt: skip
 ALSO = {"/templates/{template_id}": "/templates/preview", "/segments/{segment_id}": "/segments/live"}
 SMALL = (

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
 from webapp.audience import bulk, consents, groups, leads, merges, personas, policies, scores
-from webapp.messaging import senders
+from webapp.messaging import holidays, portfolios, senders
 from webapp.platform.db import one, run, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
 from webapp.platform.signing import signer
@@ -64,8 +65,12 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
         smtp = senders.save_smtp(None, SMTP)
         send = value(SEND, lead=world.lead_id, address=address)
         merging = twice(world.lead_id)
+        sending = {
+            "holiday_id": holidays.add("US", date(2031, 7, 4), "Fourth").id,
+            "portfolio_id": portfolios.save(None, "Lone Star", None).id,
+        }
         consents.suppress("email", f"barred{org}@example.com", "manual")
-        return world.ids() | holdings(world.lead_id) | meeting(world.lead_id) | scoring() | {
+        return world.ids() | sending | holdings(world.lead_id) | meeting(world.lead_id) | scoring() | {
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",

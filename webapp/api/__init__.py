@@ -12,12 +12,23 @@ from webapp.api.campaigns import campaign_api
 from webapp.api.events import event_api
 from webapp.api.leads import lead_api
 from webapp.api.segments import segment_api, why_api
+from webapp.api.senders import sender_api
 from webapp.api.templates import email_template_api, template_api
 
-ROOMS = (auth_api, lead_api, event_api, segment_api, why_api, template_api, email_template_api, campaign_api)
+ROOMS = (
+    auth_api,
+    lead_api,
+    event_api,
+    segment_api,
+    why_api,
+    template_api,
+    email_template_api,
+    campaign_api,
+    sender_api,
+)
 INFO = {
     "title": "Canvass API",
-    "description": "Leads, segments, templates and campaigns of one organisation. Send `Authorization: Bearer <token>`; get"
+    "description": "Leads, segments, templates, senders and campaigns of one organisation. Send `Authorization: Bearer <token>`; get"
     " a token from POST /auth/token. Answers carry {success, data, message}; lists add total, page and page_size; errors"
     " are problem documents with one entry a field. Every mutating call takes an `Idempotency-Key`."
     " A token that calls too often is answered 429 with `Retry-After`.",

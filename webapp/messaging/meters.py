@@ -6,8 +6,10 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.platform import work
 from webapp.platform.db import Base, Tenant, child_of, run
 
+HEALTH = "health"  # the kind of work by which scores of senders are brought up to date
 MEASURES = ("sent", "failed", "unknown", "bounced", "complaints")
 
 
@@ -49,3 +51,4 @@ def count(sender_id: int | None, moved: Counter[str]) -> None:
         f" ON CONFLICT (org_id, sender_id, minute) DO UPDATE SET {sets}",
         sender=sender_id, **{name: moved[name] for name in measures},
     )  # fmt: skip
+    work.wake(HEALTH)

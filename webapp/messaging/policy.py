@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from webapp.platform import audit, work
 from webapp.platform.errors import Invalid
-from webapp.platform.organizations import Organization
+from webapp.platform.organizations import PLANS, Organization
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,7 @@ def save(organization: Organization, values: dict[str, Any]) -> Policy:
         errors["soft_bounces"] = "This cannot be more than the messages looked at."
     if errors:
         raise Invalid(errors)
-    organization.sending_policy = wanted
+    before, organization.sending_policy = organization.sending_policy, wanted
+    audit.record("organization.sending_policy", "organization", organization.id, before=before, after=wanted)
+    work.announce(PLANS)
     return of(organization)

@@ -2,13 +2,18 @@
 ledger of who they were."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of, of_organization
+from webapp.platform import audit, clock, work
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, rows
+from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.organizations import PLANS
 
+BIGGEST = 1_000_000_000
 TIERS = (250, 2_000, 10_000, 100_000)  # people in a moving 24 hours; beyond the last there is no limit
 
 
@@ -44,3 +49,70 @@ class PortfolioPerson(Tenant, Base):
         Index(None, "org_id", "portfolio_id", "address", unique=True),
         Index(None, "org_id", "portfolio_id", "last_at"),
     )
+
+
+def get(portfolio_id: int) -> Portfolio:
+    """Returns a portfolio of the organisation in scope. Raises NotFound."""
+    found = db.session.scalar(select(Portfolio).where(Portfolio.id == portfolio_id))
+    if found is None:
+        raise NotFound("That portfolio does not exist any more.")
+    return found
+
+
+def every() -> list[Portfolio]:
+    """Returns the portfolios of the organisation in scope, by name."""
+    return list(db.session.scalars(select(Portfolio).order_by(func.lower(Portfolio.name), Portfolio.id)))
+
+
+def save(portfolio: Portfolio | None, name: str, external_id: str | None) -> Portfolio:
+    """Adds or renames a portfolio. external_id: the provider's own id of it. Raises Invalid."""
+    name, external_id = " ".join((name or "").split()), (external_id or "").strip() or None
+    errors = {}
+    if not name or len(name) > 120:
+        errors["name"] = "Give a name of at most 120 characters."
+    if external_id and not (external_id.isascii() and external_id.isdecimal() and len(external_id) <= 30):
+        errors["external_id"] = "The id of a business portfolio is a number."
+    if errors:
+        raise Invalid(errors)
+    fresh, portfolio = portfolio is None, portfolio or Portfolio()
+    clash = Invalid({"external_id": "Another portfolio has this id."})
+    add_unique(portfolio, clash, {"name": name, "external_id": external_id})
+    after = {"name": name, "external_id": external_id}
+    audit.record("portfolio.made" if fresh else "portfolio.saved", "portfolio", portfolio.id, after=after)
+    return portfolio
+
+
+def set_tier(portfolio_id: int, people: int | None, source: str = "hand") -> bool:
+    """Says how many different people a portfolio may write to in a moving 24 hours, None for no limit. Returns False
+    where it was so already. Raises NotFound or Invalid."""
+    if people is not None and (isinstance(people, bool) or not isinstance(people, int) or not 1 <= people <= BIGGEST):
+        raise Invalid({"daily_people": "Give a number of people, or nothing for no limit."})
+    portfolio = get(portfolio_id)
+    before = portfolio.daily_people
+    if before == people:
+        return False
+    portfolio.daily_people, portfolio.tier_source, portfolio.tier_changed_at = people, source, clock.now()
+    db.session.flush()
+    audit.record(
+        "portfolio.tier", "portfolio", portfolio_id, before={"daily_people": before},
+        after={"daily_people": people, "source": source},
+    )  # fmt: skip
+    work.announce(PLANS)
+    return True
+
+
+def numbers() -> dict[int, list[Any]]:
+    """Returns the numbers (id, name, address) that share each portfolio, by its id."""
+    found: dict[int, list[Any]] = {}
+    for row in rows("SELECT id, name, address, portfolio_id FROM senders WHERE portfolio_id IS NOT NULL ORDER BY id"):
+        found.setdefault(row.portfolio_id, []).append(row)
+    return found
+
+
+def remove(portfolio: Portfolio) -> None:
+    """Deletes a portfolio that no number shares any more. Raises Invalid."""
+    if numbers().get(portfolio.id):
+        raise Invalid({"portfolio": f"Numbers share {portfolio.name}. Give them another portfolio first."})
+    audit.record("portfolio.deleted", "portfolio", portfolio.id, before={"name": portfolio.name})
+    db.session.delete(portfolio)
+    db.session.flush()

@@ -1,25 +1,23 @@
 """Senders: the identities messages go out under, with their credentials."""
 
-import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, func, select, update
+from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.messaging.headers import Unsendable, carried
-from webapp.platform import audit, secrets
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, run
-from webapp.platform.errors import Invalid, NotFound
+from webapp.messaging import credentials, sender_fields, sender_limits, sender_reading
+from webapp.messaging.sender_fields import PROVIDERS, Field
+from webapp.messaging.sender_limits import STATUSES
+from webapp.platform import audit, clock, work
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
+from webapp.platform.errors import Invalid, NotFound, Refused
+from webapp.platform.organizations import PLANS
+from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
-from webapp.platform.users import clean_email
 
 CHANNELS = ("email", "sms", "whatsapp")
-PROVIDERS = ("smtp", "twilio", "whatsapp_cloud", "local")
-STATUSES = ("active", "standby", "warming", "banned", "inactive")
-TLS_MODES = ("starttls", "tls", "none")
-HOST = re.compile(r"(?!.*\.\.)[\w.:-]{1,253}")
 
 
 class Sender(Tenant, Changing, Base):
@@ -43,7 +41,7 @@ class Sender(Tenant, Changing, Base):
     notes: Mapped[str | None]
     # WhatsApp: the business portfolio whose limit its numbers share.
     portfolio_id: Mapped[int | None]
-    # A daily limit that rises: {"started_on": "2026-11-01", "first": 50, "growth": 1.4}; see caps.daily_limit_on.
+    # A daily limit that rises: {"started_on": "2026-11-01", "first": 50, "growth": 1.4}; see warming.daily_limit_on.
     warming: Mapped[dict[str, Any] | None]
     # Held: it sends nothing until a person lets it go on. rate_limited_until is a rest that ends by itself.
     held_at: Mapped[datetime | None]
@@ -65,7 +63,9 @@ class Sender(Tenant, Changing, Base):
 
 def get(sender_id: int) -> Sender:
     """Returns a sender of the organisation in scope. Raises NotFound."""
-    sender = db.session.scalar(select(Sender).where(Sender.id == sender_id))
+    # Read anew: verbs here write past the session.
+    wanted = select(Sender).where(Sender.id == sender_id).execution_options(populate_existing=True)
+    sender = db.session.scalar(wanted)
     if sender is None:
         raise NotFound("That sender does not exist any more.")
     return sender
@@ -95,61 +95,111 @@ def ensure_local(name: str, address: str) -> Sender:
 
 
 def save_smtp(sender: Sender | None, values: dict[str, Any]) -> Sender:
-    """Adds or changes an SMTP sender. values: name, address, reply_to, host, port, tls, username, password (empty
-    keeps the kept one), is_default, status. Raises Invalid."""
+    """Adds or changes an SMTP sender; see `save`."""
+    return save(sender, values | {"provider": "smtp", "channel": "email"})
+
+
+def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
+    """Adds or changes a sender. values: any of sender_limits.NAMES, is_default, and the fields of its provider
+    (sender_fields); of a new one also provider and channel. What is not given stays, and so does a secret given empty.
+    Raises Invalid."""
+    provider, channel = (sender.provider, sender.channel) if sender else sender_fields.kind_of(values)
+    fields = sender_fields.of(provider, channel)
+    given = (sender_reading.written(sender) if sender else {}) | values
+    common, own = _read(fields, given, set(credentials.still_good(sender.secrets)) if sender else set())
+    if sender is None:
+        sender = Sender(channel=channel, provider=provider, address=_made_up_address(channel), config={})
+        if provider == "local" and channel != "email":
+            sender.config, made = credentials.of_own_phone(channel)
+            sender.secrets = credentials.added(None, made)
+    fresh = {field.name: own[field.name] for field in fields if field.is_secret and own.get(field.name)}
+    for name, given_value in common.items():
+        setattr(sender, name, given_value)
+    sender_reading.keep(sender, fields, own)
+    sender.secrets = credentials.added(sender.secrets, fresh)
+    db.session.add(sender)
+    db.session.flush()
+    if given.get("is_default"):
+        make_default(sender)
+    _tell("sender.saved", sender, {"host": own.get("host"), "credentials": sorted(fresh)})
+    work.announce(PLANS)
+    return sender
+
+
+def _read(fields: tuple[Field, ...], given: dict[str, Any], kept: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns (what every sender has, what its provider asks for). Raises Invalid with everything that is wrong."""
     errors: dict[str, str] = {}
-    clean: dict[str, str | None] = {}
-    for field, needed in (("address", True), ("reply_to", False)):
-        text = (values.get(field) or "").strip()
+    parts: list[dict[str, Any]] = [{}, {}]
+    for place, read in enumerate((lambda: sender_limits.read(given), lambda: sender_reading.read(fields, given, kept))):
         try:
-            clean[field] = carried(clean_email(text)) if text or needed else None
+            parts[place] = read()
         except Invalid as problem:
-            errors[field] = problem.errors["email"]
-        except Unsendable:
-            errors[field] = "Mail servers do not take such letters before the @."
-    host, port = (values.get("host") or "").strip(), values.get("port", 587)
-    name = " ".join((values.get("name") or "").split())
-    if not name or len(name) > 120:
-        errors["name"] = "Give the name recipients see, of at most 120 characters."
-    if not HOST.fullmatch(host):
-        errors["host"] = "Give the server's host name."
-    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
-        errors["port"] = "A port is a number from 1 to 65535."
-    if values.get("tls") not in TLS_MODES:
-        errors["tls"] = "Choose how the connection is secured."
-    if values.get("status") and values["status"] not in STATUSES:
-        errors["status"] = f"Choose one of {', '.join(STATUSES)}."
+            errors |= problem.errors
+    wanted = parts[1].get("portfolio_id")
+    if wanted and not rows("SELECT FROM portfolios WHERE id = :id", id=wanted):
+        errors["portfolio_id"] = "Choose one from the list."
     if errors:
         raise Invalid(errors)
-    if sender is None:
-        sender = Sender(channel="email", provider="smtp")
-        db.session.add(sender)
-    sender.name, sender.address, sender.reply_to = name, clean["address"], clean["reply_to"]
-    sender.config = {
-        "host": host,
-        "port": port,
-        "tls": values["tls"],
-        "username": (values.get("username") or "").strip(),
-    }
-    if values.get("password"):
-        sender.secrets = secrets.seal({"password": values["password"]})
-    sender.status = values.get("status") or sender.status or "active"
-    db.session.flush()
-    if values.get("is_default"):
-        make_default(sender)
-    audit.record(
-        "sender.saved", "sender", sender.id, after={"name": sender.name, "address": sender.address, "host": host}
-    )
-    return sender
+    return parts[0], parts[1]
+
+
+def _made_up_address(channel: str) -> str:
+    """Returns the address of a built-in sender: a number no telephone has, or an address no domain has."""
+    if channel == "email":
+        return f"hello@{current_organization().slug[:60].strip('-')}.example"
+    taken = {sender.address for sender in every()}
+    return next(number for n in range(10_000) if (number := f"+1555010{n:04d}") not in taken)
+
+
+def _tell(action: str, sender: Sender, more: dict[str, Any]) -> None:
+    """Notes in the audit log what was done to a sender; never what its credentials are."""
+    names = ("name", "address", "provider", "status", "daily_limit")
+    after = {name: getattr(sender, name) for name in names} | more
+    audit.record(action, "sender", sender.id, after={name: told for name, told in after.items() if told})
 
 
 def make_default(sender: Sender) -> None:
     """Makes a sender the one its channel uses unless another is chosen."""
-    db.session.execute(
-        update(Sender).where(Sender.channel == sender.channel, Sender.is_default).values(is_default=False)
-    )
-    sender.is_default = True
+    # One after the other: two who choose at once must not both stand.
+    rows("SELECT FROM senders WHERE channel = :channel ORDER BY id FOR NO KEY UPDATE", channel=sender.channel)
+    run(
+        "UPDATE senders SET is_default = false, updated_at = now() WHERE channel = :channel AND is_default AND id <> :id",
+        channel=sender.channel, id=sender.id,
+    )  # fmt: skip
+    run("UPDATE senders SET is_default = true, updated_at = now() WHERE id = :id", id=sender.id)
+    db.session.refresh(sender)
+
+
+def renew_secret(sender: Sender, name: str) -> str:
+    """Makes a new one of the secrets we make ourselves. Returns it, this once. Raises NotFound for another's name."""
+    if name not in [field.name for field in sender_fields.of(sender.provider, sender.channel) if field.generated]:
+        raise NotFound
+    made = credentials.random()
+    sender.secrets = credentials.added(sender.secrets, {name: made})
     db.session.flush()
+    _tell("sender.secret_renewed", sender, {"credentials": [name]})
+    return made
+
+
+def campaigns_of(sender_id: int) -> list[str]:
+    """Returns the names of the campaigns that are still to send with a sender."""
+    found = rows(
+        "SELECT name FROM campaigns WHERE sender_id = :id AND status NOT IN ('completed', 'cancelled', 'archived')"
+        " ORDER BY name",
+        id=sender_id,
+    )
+    return [row.name for row in found]
+
+
+def remove(sender: Sender) -> None:
+    """Deletes a sender; what was sent with it stays. Raises Refused while campaigns use it."""
+    if names := campaigns_of(sender.id):
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise Refused(f"{sender.name} is used by {shown}. Choose another sender there, or wait until they are done.")
+    _tell("sender.deleted", sender, {})
+    db.session.delete(sender)
+    db.session.flush()
+    work.announce(PLANS)
 
 
 def hold(sender_id: int, reason: str) -> bool:
@@ -166,15 +216,24 @@ def hold(sender_id: int, reason: str) -> bool:
 
 
 def let_go_on(sender_id: int) -> bool:
-    """Lets a held sender send again. Returns False where it was not held."""
+    """Lets a held sender send again; what it did before counts no more against it. Returns False where it was not held."""
     freed = bool(run(
         "UPDATE senders SET held_at = NULL, hold_reason = NULL, rate_limited_until = NULL, last_error = NULL,"
-        " updated_at = now() WHERE id = :id AND held_at IS NOT NULL",
+        " config = config || jsonb_build_object('judged_from', CAST(now() AS text)), updated_at = now()"
+        " WHERE id = :id AND held_at IS NOT NULL",
         id=sender_id,
     ))  # fmt: skip
     if freed:
         audit.record("sender.released", "sender", sender_id)
     return freed
+
+
+def note_test(sender: Sender, problem: str | None) -> None:
+    """Keeps how a test of a sender's connection went: None for well, or what was wrong."""
+    sender.last_error = problem[:1000] if problem else None
+    if problem is None:
+        sender.last_connected_at, sender.rate_limited_until = clock.now(), None
+    db.session.flush()
 
 
 def webhook_address(sender: Sender, base_url: str) -> str:
@@ -186,4 +245,4 @@ def webhook_address(sender: Sender, base_url: str) -> str:
 
 def secret(sender: Sender, name: str) -> str:
     """Returns one of the sender's secrets in clear text, or "" where it has none."""
-    return secrets.unseal(sender.secrets).get(name, "") if sender.secrets else ""
+    return credentials.opened(sender.secrets).get(name, "")

@@ -91,6 +91,10 @@ class Send(Tenant, Changing, Base):
             "ix_sends_provider_message", "org_id", "provider_message_id",
             postgresql_where=text("channel <> 'email' AND provider_message_id IS NOT NULL"),
         ),
+        # What went wrong with a sender lately: few rows, asked by its own page.
+        Index(
+            "ix_sends_problems", "org_id", "sender_id", "updated_at", postgresql_where=text("error_code IS NOT NULL"),
+        ),
         # The unknown are few, and somebody looks at all of them.
         Index("ix_sends_unknown", "org_id", "id", postgresql_where=text("status = 'unknown'")),
     )  # fmt: skip

@@ -37,7 +37,8 @@ from webapp.web.public.routes import public
 from webapp.web.scheduler.routes import scheduler_pages
 from webapp.web.scores.routes import score_pages
 from webapp.web.segments.routes import segment_pages
-from webapp.web.senders.routes import sender_pages
+from webapp.web.senders.room import sender_pages
+from webapp.web.sending.routes import sending_pages
 from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.suppressions.routes import suppression_pages
 from webapp.web.templates.routes import template_pages
@@ -50,7 +51,7 @@ CSP = (
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
-    template_pages, campaign_pages, mailbox_pages, sender_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
+    template_pages, campaign_pages, mailbox_pages, sender_pages, sending_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
     suppression_pages, privacy_pages, public,
 )  # fmt: skip
 logger = log(__name__)

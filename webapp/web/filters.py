@@ -21,6 +21,8 @@ DOTS = {
     "overdue": "red", "due": "yellow", "paid": "green", "lapsed": "red", "expired": "secondary", "high": "orange",
     "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary",
     "approved": "green", "refused": "secondary", "open": "yellow", "locked": "red", "undone": "secondary",
+    "held": "red", "resting": "yellow", "standby": "secondary", "warming": "azure", "banned": "red", "good": "green",
+    "warning": "yellow", "bad": "red",
 }  # fmt: skip
 
 

@@ -50,6 +50,7 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "House",
         (
             Entry("Senders", "at", "senders.page", "senders.view"),
+            Entry("Sending", "adjustments-horizontal", "sending.page", "senders.view"),
             Entry("Users", "user-cog", "users.page", "users.manage"),
             Entry("Scheduler", "clock-play", "scheduler.page", "scheduler.view"),
             Entry("Audit log", "list-search", "audit.page", "audit.view"),
