@@ -4,7 +4,7 @@ from typing import Any
 
 from webapp.audience import segments
 from webapp.campaigns.words import CATEGORIES, GOALS, SCHEDULES
-from webapp.messaging import senders, templates
+from webapp.messaging import senders, templates, tokens
 from webapp.platform.clock import now
 from webapp.platform.errors import NotFound
 
@@ -27,7 +27,7 @@ def problems(values: dict[str, Any]) -> dict[str, str]:
     if "priority" in values and values["priority"] not in range(1, 11):
         errors["priority"] = "A priority is a number from 1 (first) to 10."
     for field in ("subject_line", "preview_text"):
-        if problem := templates.tokens.problem(values.get(field) or ""):
+        if problem := tokens.problem(values.get(field) or ""):
             errors[field] = problem
         elif len(values.get(field) or "") > 500:
             errors[field] = "Use at most 500 characters."

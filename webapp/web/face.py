@@ -40,7 +40,7 @@ from webapp.web.segments.routes import segment_pages
 from webapp.web.senders.routes import sender_pages
 from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.suppressions.routes import suppression_pages
-from webapp.web.templates.routes import template_pages
+from webapp.web.templates.room import template_pages
 from webapp.web.users.routes import user_pages
 
 CSP = (

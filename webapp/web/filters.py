@@ -21,6 +21,7 @@ DOTS = {
     "overdue": "red", "due": "yellow", "paid": "green", "lapsed": "red", "expired": "secondary", "high": "orange",
     "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary",
     "approved": "green", "refused": "secondary", "open": "yellow", "locked": "red", "undone": "secondary",
+    "held": "orange", "rejected": "red", "disabled": "red", "processing": "blue",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from webapp.web import filters
 from webapp.web.campaigns.forms import CampaignForm
 from webapp.web.shell import go, needs, render, say, show_errors
 from webapp.web.table import Column, Filter, Table
-from webapp.web.templates.routes import sandboxed, shown
+from webapp.web.templates.previews import sandboxed, shown
 
 campaign_pages = Blueprint("campaigns", __name__, url_prefix="/campaigns")
 STATES: dict[str, Any] = {
