@@ -33,8 +33,11 @@ class WhatsAppSchema(ma.Schema):
     language = ma.fields.String()
     category = ma.fields.String()
     status = ma.fields.String(validate=ma.validate.OneOf(WHATSAPP_STATUSES))
+    header = ma.fields.String()
     body = ma.fields.String()
+    footer = ma.fields.String()
     parameters = ma.fields.List(ma.fields.String())
+    buttons = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()))
 
 
 class TemplateInputSchema(ma.Schema):

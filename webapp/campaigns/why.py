@@ -11,11 +11,11 @@ from webapp.audience.leads import Lead
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.words import wait_words
 from webapp.messaging import windows
+from webapp.messaging.judging import MARKETING
 from webapp.platform import organizations, tenancy
 from webapp.platform.clock import local, now
 from webapp.platform.db import one, rows
 
-COUNTED = "('campaign', 'drip', 'automation')"  # kinds of sends that the frequency cap counts
 ENDED = ("completed", "cancelled", "archived")
 TOLD = {
     "delivered": "delivered", "opened": "opened", "machine_opened": "fetched by a machine", "clicked": "clicked",
@@ -125,9 +125,11 @@ def _frequency(lead: Lead, moment: datetime) -> Step:
     cap = organizations.current().frequency_cap
     if not cap:
         return Step("Frequency", "yes", "No limit on how many messages one lead may get")
+    # As a claim counts them (see judging): on their way or gone.
     n = one(
-        "SELECT count(*)::int AS n FROM sends WHERE org_id = :org AND lead_id = :lead"
-        f" AND kind IN {COUNTED} AND sent_at > :moment - CAST(:days AS int) * interval '1 day'",
+        f"SELECT count(*)::int AS n FROM sends WHERE org_id = :org AND lead_id = :lead AND kind IN {MARKETING}"
+        " AND status NOT IN ('pending', 'skipped', 'failed')"
+        " AND COALESCE(claimed_at, sent_at) > :moment - CAST(:days AS int) * interval '1 day'",
         org=tenancy.current_org(), lead=lead.id, moment=moment, days=cap["days"],
     ).n  # fmt: skip
     words = f"{n} of {cap['sends']} messages in the last {cap['days']} {'day' if cap['days'] == 1 else 'days'}"
@@ -140,7 +142,7 @@ def _hours(campaign: Campaign, lead: Lead, sent: list[Any], moment: datetime) ->
     there = f"It is {opening.local:%H:%M} where they are ({opening.zone})"
     if opening.open:
         return Step("Hours", "yes", f"{there}: they may be written to now")
-    why_not = f": {opening.reason}" if opening.reason else ""
+    why_not = ": a holiday there" if opening.reason == "holiday" else ": outside the hours for it"
     then = local(opening.opens_at, opening.zone) if opening.opens_at else None
     opens = f". From {then.day} {then:%b, %H:%M} their time" if then else ""
     return Step("Hours", "waits", f"{there}{why_not}{opens}")

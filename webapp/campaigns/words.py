@@ -21,19 +21,10 @@ MOVES: dict[str, tuple[str, ...]] = {
 
 # What a message waits for while it is pending.
 WAITS: dict[str, str] = {
-    "campaign_cap": "The campaign's daily limit is reached",
-    "sender_cap": "The sender's daily limit is reached",
-    "portfolio_cap": "The people WhatsApp allows in 24 hours are reached",
-    "rate": "The sender's rate per second",
-    "frequency_cap": "They had as many messages lately as one may get",
-    "quiet_hours": "Too early or too late where they are",
-    "window": "Outside the campaign's sending window",
-    "holiday": "A holiday where they are",
-    "callbacks": "Our agents have as many calls as they can take",
-    "sender_held": "The sender is held",
-    "template_held": "The template is held",
-    "sender_resting": "The sender is resting",
-    "planned": "Planned for a later day",
+    "quiet_hours": "The hours in which they may be written to",
+    "holiday": "The end of a holiday where they live",
+    "frequency": "They had as many messages lately as one may get",
+    "switched": "Over another channel it would have come too late",
 }
 
 

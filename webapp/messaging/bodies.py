@@ -13,7 +13,7 @@ SIZE_LIMIT = 500_000  # characters of HTML: mail programs cut messages off long 
 SMS_LIMIT = 1_600  # characters: what carriers join into one message at most
 LINE_LIMIT = 500
 # What a WhatsApp message consists of, and the states its provider gives it. Only the approved ones may be sent.
-WHATSAPP = ("name", "language", "category", "status", "body", "parameters")
+WHATSAPP = ("name", "language", "category", "status", "header", "body", "footer", "parameters", "buttons")
 WHATSAPP_STATUSES = ("PENDING", "APPROVED", "REINSTATED", "REJECTED", "PAUSED", "DISABLED")
 SENDABLE = ("APPROVED", "REINSTATED")
 # kind -> the bodies it has. A drip's are an e-mail's.
@@ -93,7 +93,7 @@ def kept(kind: str, values: dict[str, Any]) -> dict[str, Any]:
         bodies["text_content"] = html_to_text(bodies["html_content"])
     given = values.get("whatsapp") if kind in ("whatsapp", "multi_channel") else None
     message = _cleaned(given) if is_written(given) else None
-    expressions = message["parameters"] if message else []
+    expressions = _expressions(message) if message else []
     return bodies | {
         "text_is_derived": is_derived,
         "whatsapp": message,
@@ -112,11 +112,16 @@ def _channels(kind: str, bodies: dict[str, str], is_derived: bool, message: dict
 
 
 def _cleaned(given: dict[str, Any]) -> dict[str, Any]:
-    plain = {part: (given.get(part) or "").strip() for part in WHATSAPP if part != "parameters"}
+    plain = {part: (given.get(part) or "").strip() for part in WHATSAPP if part not in ("parameters", "buttons")}
     return plain | {
         "status": plain["status"] or WHATSAPP_STATUSES[0],
         "parameters": [(expression or "").strip() for expression in given.get("parameters") or []],
+        "buttons": given.get("buttons") or [],
     }
+
+
+def _expressions(message: dict[str, Any]) -> list[str]:
+    return [*message["parameters"], *(button.get("parameter") or "" for button in message["buttons"])]
 
 
 def derivable(html: str, *, system: bool = False) -> bool:

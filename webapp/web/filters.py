@@ -178,6 +178,8 @@ def init_app(app: Flask) -> None:
         reason_words,
         channel,
         short_day,
+        month,
+        window_words,
     ):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.filters["plain_moment"] = day_time

@@ -5,8 +5,7 @@ from typing import Any
 from flask import render_template, request
 from flask_login import current_user
 
-from webapp.audience import segments
-from webapp.campaigns import campaigns, forecast, limits
+from webapp.campaigns import campaigns, forecast, limits, plan
 from webapp.campaigns.campaigns import SETTABLE, Campaign
 from webapp.campaigns.forecast import Forecast
 from webapp.platform import tenancy
@@ -93,7 +92,7 @@ def _asked_for(problems: list[str]) -> str:
 
 def unsaved(campaign: Campaign | None, values: dict[str, Any]) -> Campaign:
     """Returns a campaign like another with some values changed, which is never written."""
-    known = {name: getattr(campaign, name) for name in (*SETTABLE, "id", "started_at")} if campaign else {}
+    known = {name: getattr(campaign, name) for name in (*SETTABLE, "id", "audience", "started_at")} if campaign else {}
     usual = {
         "channels": ["email"],
         "priority": 5,
@@ -117,14 +116,11 @@ def drawn(campaign: Campaign) -> str:
 
 
 def of(campaign: Campaign) -> Forecast | None:
-    """Returns the forecast of a campaign; None while it has no audience or no sender."""
-    if not campaign.segment_id or not campaign.sender_id:
-        return None
+    """Returns the forecast of a campaign; None while it has no audience."""
     try:
-        segments.get(campaign.segment_id)
+        return forecast.forecast(campaign) if plan.has_audience(campaign) else None
     except NotFound:
-        return None
-    return forecast.forecast(campaign)
+        return None  # its segment was deleted while the form stood open
 
 
 def shown(made: Forecast | None, problems: list[str]) -> dict[str, Any]:

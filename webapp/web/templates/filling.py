@@ -10,10 +10,10 @@ from webapp.audience import leads
 from webapp.audience.leads import ALIVE, Lead
 from webapp.messaging import delivery, senders, tokens, whatsapp
 from webapp.messaging.bodies import WHATSAPP
-from webapp.messaging.compose import Bodies, Composer
-from webapp.messaging.grammar import in_pieces
+from webapp.messaging.compose import Bodies, Composer, Letterhead
 from webapp.messaging.html_to_text import html_to_text
 from webapp.messaging.senders import Sender
+from webapp.messaging.texting import TextComposer
 from webapp.platform import organizations
 from webapp.platform.db import db
 from webapp.platform.errors import NotFound
@@ -48,8 +48,9 @@ def rendered(values: dict[str, str], lead: Lead | None) -> tuple[str, str, str]:
 
 
 def filled(text: str, lead: Lead | None) -> str:
-    """Returns a text filled in for a lead. Raises TemplateError or ValueError where it cannot be."""
-    return tokens.environment().render_str(in_pieces(text), **_values(text, lead))
+    """Returns an SMS filled in for a lead, with the way out it gets. Raises TemplateError or ValueError where it cannot be."""
+    composer = TextComposer(Bodies("", "", "", text), _head("sms"), signer())
+    return composer.render(_as_row(lead), _extra(composer.needs, lead))
 
 
 def filled_whatsapp(message: dict[str, Any], lead: Lead | None) -> str:
@@ -59,7 +60,8 @@ def filled_whatsapp(message: dict[str, Any], lead: Lead | None) -> str:
 
 def posted_whatsapp() -> dict[str, Any]:
     """Returns the WhatsApp message as it stands in the form."""
-    given = {part: request.form.get(f"whatsapp_{part}") or "" for part in WHATSAPP if part != "parameters"}
+    plain = [part for part in WHATSAPP if part not in ("parameters", "buttons")]
+    given = {part: request.form.get(f"whatsapp_{part}") or "" for part in plain}
     return given | {"parameters": request.form.getlist("whatsapp_parameters")}
 
 
@@ -70,9 +72,12 @@ def _values(text: str, lead: Lead | None) -> dict[str, Any]:
 
 
 def _composer(bodies: Bodies) -> Composer:
-    sender = next(iter(senders.usable()), None) or Sender(name="", address="nobody@canvass.example", config={})
-    head = delivery.letterhead(organizations.current(), sender, current_app.config["BASE_URL"])
-    return Composer(bodies, head, signer())
+    return Composer(bodies, _head("email"), signer())
+
+
+def _head(channel: str) -> Letterhead:
+    sender = next(iter(senders.usable(channel)), None) or Sender(name="", address="nobody@canvass.example", config={})
+    return delivery.letterhead(organizations.current(), sender, current_app.config["BASE_URL"])
 
 
 def _extra(needs: set[str], lead: Lead | None) -> dict[str, Any]:

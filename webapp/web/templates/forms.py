@@ -30,17 +30,16 @@ class _Form(FlaskForm):
     name = StringField("Name", (InputRequired("Give the template a name."), Length(max=120)))
     category = SelectField("Category", choices=[(c, words(c)) for c in CATEGORIES])
 
-    def values(self) -> dict[str, Any]:
-        """Returns the fields as the verb takes them."""
+    def values(self, standing: dict[str, Any] | None) -> dict[str, Any]:
+        """Returns the fields as the verb takes them. standing: a WhatsApp message whose other parts are kept."""
         given = {name: value for name, value in self.data.items() if name != "csrf_token"}
         parts = {part: given.pop(f"whatsapp_{part}") for part in WHATSAPP if f"whatsapp_{part}" in given}
-        return given | ({"whatsapp": parts} if parts else {})
+        return given | ({"whatsapp": (standing or {}) | parts} if parts else {})
 
     def show(self, errors: dict[str, str]) -> None:
         """Puts a verb's messages at the fields; those without a field go to the top."""
         for name, message in errors.items():
             at = name.replace(".", "_")
-            at = "whatsapp_parameters" if at.startswith("whatsapp_parameters") else at
             if at in self:
                 self[at].errors = [*self[at].errors, message]
             else:
@@ -59,7 +58,9 @@ class _WhatsAppBodies:
     whatsapp_language = StringField("Language", default="en_US", render_kw={"autocomplete": "off"})
     whatsapp_category = SelectField("Category at WhatsApp", choices=[(p, words(p.lower())) for p in PURPOSES])
     whatsapp_status = SelectField("State at WhatsApp", choices=[(s, words(s.lower())) for s in WHATSAPP_STATUSES])
+    whatsapp_header = StringField("Heading", (Optional(),), render_kw={"autocomplete": "off"})
     whatsapp_body = TextAreaField("Message", render_kw={"rows": 7})
+    whatsapp_footer = StringField("Foot", (Optional(),), render_kw={"autocomplete": "off"})
     whatsapp_parameters = Lines("What stands in the numbered places", default=list)
 
 

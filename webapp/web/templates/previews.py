@@ -67,7 +67,7 @@ def phone_of_sms(text: str, lead: Lead | None) -> Response:
     if problem := tokens.problem(text):
         return _unshown({"text_content": problem})
     try:
-        said = filled(text, lead)
+        said = filled(text, lead) if text.strip() else ""
     except (TemplateError, ValueError) as problem:
         return _unfilled(problem, lead)
     return sandboxed(render_template("templates/preview_phone.html", channel="sms", text=said, to=lead))
@@ -76,7 +76,9 @@ def phone_of_sms(text: str, lead: Lead | None) -> Response:
 def phone_of_whatsapp(message: dict[str, Any], lead: Lead | None) -> Response:
     """Returns the document of a phone that shows a WhatsApp message filled in for a lead."""
     errors = {
-        part: said for part, said in whatsapp.problem(message).items() if part.split(".")[0] in ("body", "parameters")
+        part: said
+        for part, said in whatsapp.problem(message).items()
+        if part in ("header", "body", "footer", "parameters")
     }
     if errors:
         return _unshown({f"whatsapp_{part}": said for part, said in errors.items()})
@@ -100,7 +102,7 @@ def counted(text: str, lead: Lead | None) -> Length | None:
     if len(text) > bodies.SMS_LIMIT or tokens.problem(text):
         return None
     try:
-        return length(filled(text, lead))
+        return length(filled(text, lead) if text else "")
     except (TemplateError, ValueError):
         return None
 

@@ -108,7 +108,8 @@ def _edit(template: Template | None) -> Any:
             form.html_content.data = STARTER
     elif form.validate():
         try:
-            saved = templates.save(template, {"template_type": kind} | form.values(), current_user.local_id)
+            values = {"template_type": kind} | form.values(template.whatsapp if template else None)
+            saved = templates.save(template, values, current_user.local_id)
             say("Saved.")
             return go("templates.edit", template_id=saved.id)
         except Invalid as problem:
