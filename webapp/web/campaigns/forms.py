@@ -22,6 +22,7 @@ from webapp.audience.consents import CHANNEL_WORDS
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.words import GOALS
 from webapp.messaging import senders, templates
+from webapp.messaging.senders import Sender
 from webapp.messaging.templates import Template
 from webapp.platform.clock import from_local, local
 from webapp.platform.errors import Invalid
@@ -135,7 +136,7 @@ class CampaignForm(LimitsForm):
             *((s.id, f"{s.name} ({s.estimated_size:,})") for s in segments.every()),
         ]
         usable = senders.usable(self.channels.data[0])
-        self.sender_id.choices = [("", "Choose…"), *((s.id, f"{s.name} <{s.address}>") for s in usable)]
+        self.sender_id.choices = [("", "Choose…"), *((s.id, _addressed(s)) for s in usable)]
         self.show_campaign(campaign)
         if campaign is not None and not self.is_submitted():
             self.scheduled_at.data = _naive(campaign.scheduled_at)
@@ -150,6 +151,11 @@ class CampaignForm(LimitsForm):
             "deadline_field": self.deadline_field.data or None,
             "subject_line": (self.subject_line.data or "").strip() or None,
         }  # fmt: skip
+
+
+def _addressed(sender: Sender) -> str:
+    address = f"<{sender.address}>" if sender.channel == "email" else f"({sender.address})"
+    return f"{sender.name} {address}{' - held' if sender.held_at else ''}"
 
 
 def _templates(channels: list[str]) -> list[Template]:

@@ -130,7 +130,7 @@ def _page(form: Any, template: Template | None, kind: str) -> Any:
         kind=kind,
         kinds=KINDS,
         shows=SHOWS["email" if kind == "drip" else kind],
-        tokens=_usable_tokens(template),
+        tokens=_usable_tokens(template, kind),
         people=shown_to,
         length=counted(text or "", shown_to[0] if shown_to else None),
         rows=rows,
@@ -139,9 +139,11 @@ def _page(form: Any, template: Template | None, kind: str) -> Any:
     )
 
 
-def _usable_tokens(template: Template | None) -> dict[str, tuple[str, str]]:
+def _usable_tokens(template: Template | None, kind: str) -> dict[str, tuple[str, str]]:
     known = tokens.TOKENS | (tokens.SYSTEM_TOKENS if template and template.is_system else {})
-    return {name: words for name, words in known.items() if name not in tokens.UNBUILT}
+    # A phone has the message itself: there is no page of it to open.
+    left_out = tokens.UNBUILT | ({"view_url"} if kind in ("sms", "whatsapp") else set())
+    return {name: words for name, words in known.items() if name not in left_out}
 
 
 @template_pages.post("/<int:template_id>/release")
