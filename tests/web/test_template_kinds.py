@@ -8,7 +8,9 @@ from webapp.audience import leads
 from webapp.messaging import templates
 from webapp.platform.db import one, run, transaction, value
 
-PARTS = {f"whatsapp_{part}": WHATSAPP[part] for part in ("name", "language", "category", "status", "body", "parameters")}
+PARTS = {
+    f"whatsapp_{part}": WHATSAPP[part] for part in ("name", "language", "category", "status", "body", "parameters")
+}
 COMMON = {"name": "Renewal", "category": "retention"}
 FORMS = {
     "sms": COMMON | {"text_content": "Hi {{ first_name }}"},
