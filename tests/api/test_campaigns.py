@@ -59,6 +59,9 @@ def test_only_the_fields_given_are_changed(api, world):
         ("category", "gossip"), ("goal", "fame"), ("schedule_type", "whenever"), ("schedule_type", None),
         ("scheduled_at", "tomorrow"), ("scheduled_at", "0001-01-01T00:00:00+14:00"), ("scheduled_at", "9999-12-31T23:59:59"),
         ("subject_line", "{{ nobody }}"), ("preview_text", "x" * 501), ("segment_id", 10**30), ("segment_id", 0),
+        ("channels", []), ("channels", ["fax"]), ("channels", "sms"), ("daily_send_limit", 0), ("daily_send_limit", "many"),
+        ("late_action", "shout"), ("late_action", "switch"), ("late_action", None), ("deadline_field", "birthday"),
+        ("end_at", "tomorrow"), ("end_at", "9999-12-31T23:59:59"), ("paced_by_callbacks", None),
         ("template_id", -1), ("sender_id", "mine"), ("status", "active"), ("id", 1), ("target_count", 5),
     ],
 )  # fmt: skip
@@ -147,6 +150,66 @@ def test_what_may_still_send_is_neither_changed_nor_deleted(api, cast, world, st
     launched(cast.org, world.campaign_id, status)
     problem(api.put(f"/campaigns/{world.campaign_id}", {"name": "Renamed"}), 409)
     problem(api.delete(f"/campaigns/{world.campaign_id}"), 409)
+
+
+WINDOW = {"from": "09:00", "to": "18:00", "days": [1, 2, 3, 4, 5]}
+
+
+def test_channels_and_limits_are_taken_and_told(api, world):
+    end = (now() + timedelta(days=90)).isoformat()
+    given = {"channels": ["email", "sms"], "daily_send_limit": 250, "send_window": WINDOW, "end_at": end, "priority": 2,
+             "late_action": "switch", "deadline_field": "renews_on", "paced_by_callbacks": True}  # fmt: skip
+    made = data(api.post("/campaigns", {"name": "Spring"} | given), 201)
+    assert {name: made[name] for name in given} == given and made["campaign_type"] == "multi_channel"
+    without = {"send_window": None, "daily_send_limit": None, "end_at": None}
+    assert without.items() <= data(api.put(f"/campaigns/{made['id']}", without)).items()
+
+
+@pytest.mark.parametrize(
+    "bad", [{"from": "09:00"}, {"from": "18:00", "to": "09:00"}, {"from": "x", "to": "y"}, WINDOW | {"days": []},
+            WINDOW | {"days": [8]}, WINDOW | {"zone": "UTC"}, [], "9-18"]
+)  # fmt: skip
+def test_a_window_that_is_none_is_refused(api, world, bad):
+    said = problem(api.put(f"/campaigns/{world.campaign_id}", {"send_window": bad}), 422)
+    assert said and all(field.startswith("send_window") for field in said)
+
+
+def test_limits_change_under_way_and_only_those(api, world, cast):
+    problem(api.post(f"/campaigns/{world.campaign_id}/adjust", {"priority": 1}), 409)
+    launched(cast.org, world.campaign_id, "active")
+    path = f"/campaigns/{world.campaign_id}/adjust"
+    changed = data(api.post(path, {"priority": 1, "daily_send_limit": 50, "send_window": WINDOW}))
+    assert (changed["priority"], changed["daily_send_limit"], changed["send_window"]) == (1, 50, WINDOW)
+    assert set(problem(api.post(path, {"name": "Other"}), 422)) == {"name"}
+    assert set(problem(api.post(path, {"end_at": "2001-01-01T00:00:00Z"}), 422)) == {"end_at"}
+    assert set(problem(api.post(path, {"late_action": "switch"}), 422)) == {"late_action"}
+
+
+def test_the_forecast_draws_the_calendar_and_writes_nothing(api, world, tx):
+    with tx():
+        for n in range(4):
+            consents.set_consent(
+                leads.create({"email": f"l{n}@example.com", "state": "TX"}).id, "email", "subscribed", source="x"
+            )
+        leads.create({"first_name": "No address", "state": "TX"})
+    data(api.put(f"/campaigns/{world.campaign_id}", {"daily_send_limit": 2}))
+    seen = data(api.get(f"/campaigns/{world.campaign_id}/forecast"))
+    assert [day["people"] for day in seen["days"]] == [2, 2, 1]
+    assert (seen["recipients"], seen["sending_days"], seen["skipped"]) == (5, 3, {"no_email": 1})
+    assert set(seen["ends"]) == {"slow", "likely", "fast"} and seen["ends"]["likely"] == seen["days"][-1]["date"]
+    assert data(api.get(f"/campaigns/{world.campaign_id}/sends")) == []
+
+
+def test_why_a_lead_gets_a_campaign(api, world, other_world):
+    path = f"/leads/{world.lead_id}/why"
+    seen = data(api.get(f"{path}?campaign_id={world.campaign_id}"))
+    assert (seen["lead_id"], seen["campaign_id"]) == (world.lead_id, world.campaign_id)
+    assert [step["name"] for step in seen["steps"]][:2] == ["Audience", "E-mail consent"]
+    assert {step["sign"] for step in seen["steps"]} == {"yes"} and seen["rules"]["holds"]
+    problem(api.get(f"{path}?campaign_id={other_world.campaign_id}"), 404)
+    problem(api.get(f"/leads/{other_world.lead_id}/why?campaign_id={world.campaign_id}"), 404)
+    for query in ("", f"?campaign_id={world.campaign_id}&segment_id={world.segment_id}"):
+        assert set(problem(api.get(path + query), 422)) == {"segment_id"}
 
 
 def test_pause_and_resume_keep_the_rest_for_later(api, world, cast, timers):

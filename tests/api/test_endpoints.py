@@ -89,6 +89,8 @@ ENDPOINTS = (
     Endpoint("POST", "/campaigns/<campaign_id>/pause", "campaigns.send", at="active"),
     Endpoint("POST", "/campaigns/<campaign_id>/resume", "campaigns.send", at="paused"),
     Endpoint("POST", "/campaigns/<campaign_id>/cancel", "campaigns.send", at="active"),
+    Endpoint("POST", "/campaigns/<campaign_id>/adjust", "campaigns.send", {"priority": 1}, at="active"),
+    Endpoint("GET", "/campaigns/<campaign_id>/forecast", "campaigns.view"),
     Endpoint("GET", "/campaigns/<campaign_id>/analytics", "campaigns.view"),
     Endpoint("GET", "/campaigns/<campaign_id>/sends", "campaigns.view"),
 )

@@ -125,3 +125,46 @@ def test_deleting_a_template_leaves_the_campaign(api, world, address):
     data(api.delete(f"{address}/{world.template_id}"))
     problem(api.get(f"{address}/{world.template_id}"), 404)
     assert data(api.get(f"/campaigns/{world.campaign_id}"))["template_id"] is None
+
+
+WHATSAPP = {
+    "name": "renewal", "language": "en", "category": "UTILITY", "status": "APPROVED", "body": "Hello {{1}}",
+    "parameters": ["{{ first_name }}"],
+}  # fmt: skip
+
+
+def test_every_kind_of_template_is_made_and_told(api):
+    sms = data(
+        api.post("/templates", {"name": "A", "template_type": "sms", "text_content": "Hi {{ first_name }}"}), 201
+    )
+    assert (sms["template_type"], sms["channels"], sms["text_content"]) == ("sms", ["sms"], "Hi {{ first_name }}")
+    whatsapp = data(api.post("/templates", {"name": "B", "template_type": "whatsapp", "whatsapp": WHATSAPP}), 201)
+    assert whatsapp["whatsapp"].items() >= WHATSAPP.items() and whatsapp["hold_reason"] is None
+    several = TEMPLATE | {"name": "C", "template_type": "multi_channel", "whatsapp": WHATSAPP}
+    assert data(api.post("/templates", several), 201)["channels"] == ["email", "whatsapp"]
+    assert [row["name"] for row in data(api.get("/automations/email-templates"))] == ["C"]
+    problem(api.get(f"/automations/email-templates/{sms['id']}"), 404)
+
+
+def test_a_part_of_a_whatsapp_message_is_changed_and_the_others_stay(api):
+    made = data(api.post("/templates", {"name": "B", "template_type": "whatsapp", "whatsapp": WHATSAPP}), 201)
+    changed = data(api.put(f"/templates/{made['id']}", {"whatsapp": {"status": "PAUSED"}}))
+    assert changed["whatsapp"] == made["whatsapp"] | {"status": "PAUSED"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"template_type": "pigeon"}, "template_type"), ({"template_type": "drip"}, "template_type"),
+     ({"template_type": "sms", "text_content": ""}, "text_content"), ({"template_type": "whatsapp"}, "whatsapp.name"),
+     ({"template_type": "whatsapp", "whatsapp": WHATSAPP | {"name": "A B"}}, "whatsapp.name"),
+     ({"template_type": "whatsapp", "whatsapp": WHATSAPP | {"parameters": []}}, "whatsapp.parameters"),
+     ({"template_type": "whatsapp", "whatsapp": WHATSAPP | {"parameters": [1]}}, "whatsapp.parameters.0"),
+     ({"template_type": "whatsapp", "whatsapp": WHATSAPP | {"tone": "warm"}}, "whatsapp.tone"),
+     ({"template_type": "whatsapp", "whatsapp": WHATSAPP | {"status": "LOVED"}}, "whatsapp.status")],
+)  # fmt: skip
+def test_what_a_kind_cannot_send_is_refused_at_its_place(api, body, field):
+    assert field in problem(api.post("/templates", {"name": "Bad"} | body), 422)
+
+
+def test_a_template_stays_what_it_was_made_as(api, world):
+    assert set(problem(api.put(f"/templates/{world.template_id}", {"template_type": "sms"}), 422)) == {"template_type"}

@@ -3,11 +3,13 @@
 import pytest
 from playwright.sync_api import Page
 
+from tests.messaging.test_template_kinds import OF_KIND
 from tests.web.browser import sign_in
 from tests.web.builder_town import rule, tree
-from webapp.audience import bulk, leads, segments
-from webapp.campaigns import campaigns
+from webapp.audience import bulk, consents, leads, segments
+from webapp.campaigns import campaigns, plan
 from webapp.messaging import senders, templates
+from webapp.platform.clock import now
 from webapp.platform.config import ROOT
 from webapp.platform.db import transaction
 
@@ -20,9 +22,12 @@ PAGES = (
     "/scores/rules/new", "/scores/rules/new?kind=attribute",
     "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
     "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",
-    "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
-    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp", "/senders/{sender}",
-    "/senders/{sender}/records", "/sending", "/sending/portfolios/new", "/users", "/scheduler", "/audit", "/account",
+    "/templates", "/templates/{template}", "/templates/{several}", "/templates/new?kind=sms", "/templates/new?kind=whatsapp",
+    "/campaigns", "/campaigns/new", "/campaigns/{campaign}", "/campaigns/{campaign}/edit", "/campaigns/{running}",
+    "/campaigns/{running}/limits", "/campaigns/{running}/batches", "/campaigns/{running}/recipients",
+    "/campaigns/{running}/why/{lead}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp",
+    "/senders/{sender}", "/senders/{sender}/records", "/sending", "/sending/portfolios/new",
+    "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -50,7 +55,19 @@ def furnished(served) -> dict[str, int]:
         template = templates.save(None, {"name": "Hello", **bodies})
         chosen = {"segment_id": segment.id, "template_id": template.id}
         campaign = campaigns.save(None, {"name": "Hello", **chosen})
+        several = templates.save(None, {"name": "Several", "template_type": "multi_channel"} | OF_KIND["multi_channel"])
+        several.hold_reason = "Its provider paused it."
+        running = campaigns.save(None, {"name": "Running", "daily_send_limit": 1, **chosen})
+        consents.set_consent(lead.id, "email", "subscribed", source="test")
+        consents.set_consent(other.id, "email", "subscribed", source="test")
+        campaigns.launch(running.id)
+        campaigns.move(running, "active")
+        running.started_at = now()
+        plan.write(running)
+        campaigns.pause(running.id).hold_reason = "More than 20 % failed."
         return {
+            "several": several.id,
+            "running": running.id,
             "lead": lead.id,
             "other": other.id,
             "action": action.id,

@@ -11,9 +11,10 @@ from webapp.api.auth import auth_api
 from webapp.api.campaigns import campaign_api
 from webapp.api.events import event_api
 from webapp.api.leads import lead_api
-from webapp.api.segments import segment_api, why_api
+from webapp.api.segments import segment_api
 from webapp.api.senders import sender_api
 from webapp.api.templates import email_template_api, template_api
+from webapp.api.why import why_api
 
 ROOMS = (
     auth_api,

@@ -11,12 +11,15 @@ from sqlalchemy import select
 from webapp.analytics import campaign_report
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.reading import id_field
-from webapp.campaigns import campaigns, plan
+from webapp.campaigns import adjusting, campaigns, forecast, plan
 from webapp.campaigns.campaigns import Campaign
-from webapp.campaigns.words import CATEGORIES, GOALS, STATUSES
+from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, LATE_ACTIONS, STATUSES
+from webapp.messaging.senders import CHANNELS
 from webapp.messaging.sends import Send
 
-campaign_api = room("campaigns", "/campaigns", "One template to one segment, now or at a time")
+campaign_api = room(
+    "campaigns", "/campaigns", "One template to one segment over one channel or several, now or at a time"
+)
 
 
 def _in_our_time(moment: datetime) -> None:
@@ -25,7 +28,29 @@ def _in_our_time(moment: datetime) -> None:
         raise ma.ValidationError("Use a time from 2000 to 2199.")
 
 
-class CampaignInputSchema(ma.Schema):
+class WindowSchema(ma.Schema):
+    """From when to when ("09:00", "18:00") and on which days (Monday is 1) of the lead's own time."""
+
+    class Meta:
+        include = {"from": ma.fields.String(required=True)}
+
+    to = ma.fields.String(required=True)
+    days = ma.fields.List(ma.fields.Integer(validate=ma.validate.Range(1, 7)), validate=ma.validate.Length(1, 7))
+
+
+class LimitsSchema(ma.Schema):
+    priority = ma.fields.Integer(validate=ma.validate.Range(1, 10))
+    daily_send_limit = ma.fields.Integer(
+        allow_none=True,
+        validate=ma.validate.Range(1),
+        metadata={"description": "in a local day; null: none of its own"},
+    )
+    send_window = ma.fields.Nested(WindowSchema, allow_none=True)
+    end_at = ma.fields.AwareDateTime(default_timezone=UTC, allow_none=True, validate=_in_our_time)
+    late_action = ma.fields.String(validate=ma.validate.OneOf(LATE_ACTIONS))
+
+
+class CampaignInputSchema(LimitsSchema):
     name = ma.fields.String(validate=ma.validate.Length(1, 120))
     description = ma.fields.String(allow_none=True)
     segment_id = id_field(allow_none=True)
@@ -33,11 +58,16 @@ class CampaignInputSchema(ma.Schema):
     sender_id = id_field(allow_none=True)
     subject_line = ma.fields.String(allow_none=True)
     preview_text = ma.fields.String(allow_none=True)
-    priority = ma.fields.Integer(validate=ma.validate.Range(1, 10))
+    channels = ma.fields.List(
+        ma.fields.String(validate=ma.validate.OneOf(CHANNELS)), validate=ma.validate.Length(1, len(CHANNELS)),
+        metadata={"description": "in failover order: the next is used where the one before cannot be"},
+    )  # fmt: skip
     category = ma.fields.String(validate=ma.validate.OneOf(CATEGORIES), allow_none=True)
     goal = ma.fields.String(validate=ma.validate.OneOf(GOALS), allow_none=True)
     schedule_type = ma.fields.String(validate=ma.validate.OneOf(("immediate", "scheduled")))
     scheduled_at = ma.fields.AwareDateTime(default_timezone=UTC, allow_none=True, validate=_in_our_time)
+    deadline_field = ma.fields.String(validate=ma.validate.OneOf(DEADLINES), allow_none=True)
+    paced_by_callbacks = ma.fields.Boolean()
 
 
 class CampaignSchema(CampaignInputSchema):
@@ -45,6 +75,7 @@ class CampaignSchema(CampaignInputSchema):
     status = ma.fields.String(validate=ma.validate.OneOf(STATUSES))
     campaign_type = ma.fields.String()
     target_count = ma.fields.Integer()
+    hold_reason = ma.fields.String(allow_none=True)
     started_at = ma.fields.DateTime(allow_none=True)
     paused_at = ma.fields.DateTime(allow_none=True)
     completed_at = ma.fields.DateTime(allow_none=True)
@@ -58,6 +89,9 @@ class SendSchema(ma.Schema):
     channel = ma.fields.String()
     recipient_address = ma.fields.String()
     status = ma.fields.String()
+    planned_on = ma.fields.Date(allow_none=True)
+    not_before = ma.fields.DateTime()
+    wait_reason = ma.fields.String(allow_none=True)
     attempts = ma.fields.Integer()
     skip_reason = ma.fields.String(allow_none=True)
     error_message = ma.fields.String(allow_none=True)
@@ -139,6 +173,34 @@ _verb("launch", campaigns.launch, "Launches a draft, now or for its time")
 _verb("pause", campaigns.pause, "Stops sending within the batches in flight")
 _verb("resume", campaigns.resume, "Goes on where a pause stopped")
 _verb("cancel", campaigns.cancel, "Ends a campaign; what has not gone out is skipped")
+
+
+@campaign_api.route("/<int:campaign_id>/adjust")
+class Adjust(MethodView):
+    @needs("campaigns.send")
+    @campaign_api.arguments(LimitsSchema)
+    @campaign_api.response(200, envelope(CampaignSchema))
+    def post(self, body: dict[str, Any], campaign_id: int) -> Any:
+        """Changes the limits of a campaign that is under way; what has not gone out is planned again."""
+        return answer(adjusting.adjust(campaign_id, body), "Limits changed")
+
+
+@campaign_api.route("/<int:campaign_id>/forecast")
+class Forecast(MethodView):
+    @needs("campaigns.view")
+    @campaign_api.response(200, envelope(None))
+    def get(self, campaign_id: int) -> Any:
+        """Draws the calendar before anything is written: people a day, who is skipped for which reason, the last day if
+        the limits of WhatsApp stay (slow), grow as a rule (likely) or at best (fast), and who goes first."""
+        made = forecast.forecast(campaigns.get(campaign_id))
+        return answer({
+            "days": [{"date": day.on.isoformat(), "people": day.n} for day in made.days],
+            "sending_days": made.sending_days,
+            "recipients": made.recipients,
+            "skipped": made.skipped,
+            "ends": {growth: on.isoformat() if on else None for growth, on in made.ends.items()},
+            "notes": made.notes,
+        })  # fmt: skip
 
 
 @campaign_api.route("/<int:campaign_id>/analytics")

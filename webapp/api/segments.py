@@ -1,6 +1,5 @@
 """Segments."""
 
-from dataclasses import asdict
 from typing import Any
 
 import marshmallow as ma
@@ -11,13 +10,12 @@ from sqlalchemy import select
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.leads import LeadSchema
 from webapp.api.reading import id_field
-from webapp.audience import explaining, leads, membership, segments, syncing
+from webapp.audience import leads, membership, segments, syncing
 from webapp.audience.leads import Lead
 from webapp.audience.segments import Segment
 from webapp.platform.errors import Invalid
 
 segment_api = room("segments", "/segments", "Sets of leads, found by rules or picked by hand")
-why_api = room("why", "/leads", "Why a lead is in a segment")
 
 
 class RuleSchema(ma.Schema):
@@ -50,10 +48,6 @@ class SegmentInputSchema(ma.Schema):
 
 class LeadIdsSchema(ma.Schema):
     lead_ids = ma.fields.List(id_field(), required=True, validate=ma.validate.Length(1, 10_000))
-
-
-class WhyArgs(ma.Schema):
-    segment_id = id_field(required=True)
 
 
 class SegmentSchema(ma.Schema):
@@ -206,18 +200,3 @@ class LeadSegments(MethodView):
         lead = leads.get(lead_id)
         found = [segment for segment in segments.every() if segments.holds(segment, lead.id)]
         return answer(found, total=len(found), page=1, page_size=len(found))
-
-
-@why_api.route("/<int:lead_id>/why")
-class Why(MethodView):
-    @needs("segments.view")
-    @why_api.arguments(WhyArgs, location="query")
-    @why_api.response(200, envelope(None))
-    def get(self, args: dict[str, Any], lead_id: int) -> Any:
-        """Says why a lead is in a segment or not: each rule true or false, with the value that decided it."""
-        lead, segment = leads.get(lead_id), segments.get(args["segment_id"])
-        why = explaining.explain(segment, lead)
-        return answer({
-            "lead_id": lead.id, "segment_id": segment.id, "matches": why.holds,
-            "member_since": why.since.isoformat() if why.since else None, "rules": asdict(why.tree),
-        })  # fmt: skip

@@ -1,4 +1,4 @@
-"""E-mail templates, under their own name and in the shape older clients know."""
+"""Templates of every channel, and the e-mails among them in the shape older clients know."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,10 +11,13 @@ from sqlalchemy import select
 
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.messaging import templates
+from webapp.messaging.bodies import BODIES, KINDS, WHATSAPP_STATUSES
 from webapp.messaging.templates import CATEGORIES, Template
-from webapp.platform.errors import Invalid
+from webapp.platform.errors import Invalid, NotFound
 
-template_api = room("templates", "/templates", "Messages written once and filled in for each lead")
+template_api = room(
+    "templates", "/templates", "Messages written once and filled in for each lead, for one channel or several"
+)
 email_template_api = room(
     "email_templates", "/automations/email-templates", "The same templates: subject, body_html, body_text"
 )
@@ -23,7 +26,24 @@ OLDER_NAMES = {"subject": "subject_line", "body_html": "html_content", "body_tex
 PURPOSES = ("marketing", "transactional", "notification")
 
 
+class WhatsAppSchema(ma.Schema):
+    """A message as WhatsApp approved it. parameters: what stands for {{1}}, {{2}}, ..., as token expressions."""
+
+    name = ma.fields.String()
+    language = ma.fields.String()
+    category = ma.fields.String()
+    status = ma.fields.String(validate=ma.validate.OneOf(WHATSAPP_STATUSES))
+    header = ma.fields.String()
+    body = ma.fields.String()
+    footer = ma.fields.String()
+    parameters = ma.fields.List(ma.fields.String())
+    buttons = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()))
+
+
 class TemplateInputSchema(ma.Schema):
+    template_type = ma.fields.String(
+        validate=ma.validate.OneOf(KINDS), metadata={"description": "for good; email if not given"}
+    )
     name = ma.fields.String(validate=ma.validate.Length(1, 120))
     slug = ma.fields.String(validate=ma.validate.Length(1, 80))
     description = ma.fields.String(allow_none=True)
@@ -32,12 +52,15 @@ class TemplateInputSchema(ma.Schema):
     preview_text = ma.fields.String(allow_none=True)
     html_content = ma.fields.String()
     text_content = ma.fields.String(allow_none=True)
+    whatsapp = ma.fields.Nested(WhatsAppSchema, allow_none=True)
     is_active = ma.fields.Boolean()
 
 
 class TemplateSchema(TemplateInputSchema):
     id = ma.fields.Integer()
     template_type = ma.fields.String()
+    channels = ma.fields.Function(templates.channels_of)
+    hold_reason = ma.fields.String(allow_none=True, dump_only=True)
     available_tokens = ma.fields.List(ma.fields.String())
     usage_count = ma.fields.Integer()
     created_at = ma.fields.DateTime()
@@ -74,20 +97,13 @@ def _older(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _saved(template: Template | None, body: dict[str, Any]) -> Template:
-    kept = (
-        "name",
-        "slug",
-        "description",
-        "category",
-        "subject_line",
-        "preview_text",
-        "html_content",
-        "text_content",
-        "is_active",
-    )
+    kept = ("name", "slug", "description", "category", *BODIES, "is_active")
     before = {field: getattr(template, field) for field in kept} if template else {}
     if template and template.text_is_derived:
         before["text_content"] = ""  # it follows the HTML, until somebody writes their own
+    if template and template.whatsapp:
+        before["whatsapp"] = template.whatsapp
+        body = body | ({"whatsapp": template.whatsapp | body["whatsapp"]} if body.get("whatsapp") else {})
     return templates.save(template, before | body, g.user.id)
 
 
@@ -101,9 +117,20 @@ def _older_words() -> Iterator[None]:
         raise Invalid({newer.get(field, field): words for field, words in problem.errors.items()}) from None
 
 
+def _letter(template_id: int) -> Template:
+    """Returns a template with an e-mail. Raises NotFound for others: older clients know no other kind."""
+    template = templates.get(template_id)
+    if "email" not in templates.channels_of(template):
+        raise NotFound("That template has no e-mail.")
+    return template
+
+
 def _add_endpoints(
-    room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], read: Any = dict, words: Any = nullcontext
-) -> None:
+    room_: Any, shown: type[ma.Schema], taken: type[ma.Schema], read: Any = dict, words: Any = nullcontext,
+    *, get_one: Any = templates.get, listed: Any = None,
+) -> None:  # fmt: skip
+    every = select(Template) if listed is None else select(Template).where(listed)
+
     @room_.route("")
     class Templates(MethodView):
         @needs("templates.view")
@@ -111,7 +138,7 @@ def _add_endpoints(
         @room_.response(200, envelope(shown, many=True))
         def get(self, args: dict[str, Any]) -> Any:
             """Lists templates, newest first."""
-            return paged(select(Template), Template.id, args, lambda template: template)
+            return paged(every, Template.id, args, lambda template: template)
 
         @needs("templates.edit")
         @room_.arguments(taken)
@@ -127,7 +154,7 @@ def _add_endpoints(
         @room_.response(200, envelope(shown))
         def get(self, template_id: int) -> Any:
             """Returns a template."""
-            return answer(templates.get(template_id))
+            return answer(get_one(template_id))
 
         @needs("templates.edit")
         @room_.arguments(taken)
@@ -135,15 +162,18 @@ def _add_endpoints(
         def put(self, body: dict[str, Any], template_id: int) -> Any:
             """Changes what is given, and keeps the bodies as a new version."""
             with words():
-                return answer(_saved(templates.get(template_id), read(body)), "Template updated")
+                return answer(_saved(get_one(template_id), read(body)), "Template updated")
 
         @needs("templates.edit")
         @room_.response(200, envelope(None))
         def delete(self, template_id: int) -> Any:
             """Deletes a template. Campaigns that used it stay, and so does what was sent."""
-            templates.remove(templates.get(template_id))
+            templates.remove(get_one(template_id))
             return answer(message="Template deleted")
 
 
 _add_endpoints(template_api, TemplateSchema, TemplateInputSchema)
-_add_endpoints(email_template_api, EmailTemplateSchema, EmailTemplateInputSchema, _older, _older_words)
+_add_endpoints(
+    email_template_api, EmailTemplateSchema, EmailTemplateInputSchema, _older, _older_words, get_one=_letter,
+    listed=templates.speaks("email") | (Template.template_type == "drip"),
+)  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.lead_values import storable
 from webapp.audience.leads import one_of
-from webapp.campaigns import checking
+from webapp.campaigns import checking, limits
 from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, LATE_ACTIONS, MOVES, SCHEDULES, STATUSES, TYPES
 from webapp.messaging import outbox, senders, templates
 from webapp.platform import audit, work
@@ -100,16 +100,15 @@ def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | No
     if campaign is not None and campaign.status != "draft":
         raise Refused("Only a draft can be changed. Move the campaign back to draft, or make a copy of it.")
     values = {field: storable(value) for field, value in values.items()}
-    errors = checking.problems(values)
+    errors = checking.problems(values, campaign.channels if campaign else None)
     name = (values["name"] or "").strip() if "name" in values else (campaign.name if campaign else "")
     if not name or len(name) > 120:
         errors["name"] = "Give the campaign a name of at most 120 characters."
     if errors:
         raise Invalid(errors)
+    wanted = {"name": name} | _as_stored(campaign, {field: values[field] for field in SETTABLE if field in values})
     if campaign is None:
-        default = next(iter(senders.usable("email")), None)
-        campaign = Campaign(name=name, created_by=created_by, slug=_free_slug(name), sender_id=default and default.id)
-    wanted = {"name": name} | {field: values[field] for field in SETTABLE if field in values}
+        campaign = Campaign(name=name, created_by=created_by, slug=_free_slug(name))
     at_its_time = "scheduled" if wanted.get("scheduled_at") else campaign.schedule_type or "immediate"
     wanted["schedule_type"] = wanted.get("schedule_type") or at_its_time
     if wanted["schedule_type"] == "immediate":
@@ -121,9 +120,26 @@ def save(campaign: Campaign | None, values: dict[str, Any], created_by: int | No
 
 
 SETTABLE = (
-    "description", "segment_id", "template_id", "sender_id", "subject_line", "preview_text", "schedule_type",
-    "scheduled_at", "priority", "category", "goal",
+    "description", "channels", "segment_id", "template_id", "sender_id", "subject_line", "preview_text",
+    "schedule_type", "scheduled_at", "end_at", "send_window", "daily_send_limit", "late_action", "deadline_field",
+    "paced_by_callbacks", "priority", "category", "goal",
 )  # fmt: skip
+
+
+def _as_stored(campaign: Campaign | None, values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the columns of checked values, with what follows from the channels."""
+    standing = list(campaign.channels) if campaign else []
+    values = values | ({"deadline_field": values["deadline_field"] or None} if "deadline_field" in values else {})
+    channels = values.get("channels") or standing or ["email"]
+    stored = values | {"channels": channels, "campaign_type": channels[0] if len(channels) == 1 else "multi_channel"}
+    if "send_window" in values:
+        stored["send_window"] = limits.cleaned(values["send_window"])
+    if channels[0] != (standing or [None])[0]:
+        # A sender is for one channel: another first channel begins with its own default.
+        stored.setdefault("sender_id", next((s.id for s in senders.usable(channels[0])), None))
+        if channels[0] == "whatsapp":
+            stored.setdefault("daily_send_limit", limits.WHATSAPP_DAILY)
+    return stored
 
 
 def _free_slug(name: str) -> str:
@@ -213,6 +229,7 @@ def clone(campaign: Campaign, created_by: int | None) -> Campaign:
     copied = {field: getattr(campaign, field) for field in SETTABLE} | {
         "schedule_type": "immediate",
         "scheduled_at": None,
+        "end_at": campaign.end_at if campaign.end_at and campaign.end_at > now() else None,
     }
     return save(None, {"name": f"{campaign.name[:110]} (copy)", **copied}, created_by)
 

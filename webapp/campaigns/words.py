@@ -18,3 +18,17 @@ MOVES: dict[str, tuple[str, ...]] = {
     "cancelled": ("archived",),
     "archived": (),
 }
+
+# What a message waits for while it is pending.
+WAITS: dict[str, str] = {
+    "quiet_hours": "The hours in which they may be written to",
+    "holiday": "The end of a holiday where they live",
+    "frequency": "They had as many messages lately as one may get",
+    "switched": "Over another channel it would have come too late",
+}
+
+
+def wait_words(reason: str | None) -> str:
+    """Returns what a message waits for as said on screen; "" for nothing."""
+    plain = (reason or "").replace("_", " ")
+    return WAITS.get(reason or "", plain[:1].upper() + plain[1:])

@@ -3,20 +3,21 @@
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Index, func, select, update
+from sqlalchemy import Index, and_, any_, func, literal, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.audience.consents import CHANNEL_WORDS
+from webapp.audience.lead_values import storable
 from webapp.audience.leads import one_of
-from webapp.messaging import tokens
-from webapp.messaging.html_to_text import html_to_text
+from webapp.messaging import bodies
+from webapp.messaging.bodies import BODIES
 from webapp.platform import audit
-from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, run
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
 CATEGORIES = ("acquisition", "retention", "upselling", "behavioral", "transactional", "notification")
 TYPES = ("email", "sms", "whatsapp", "multi_channel", "drip")
-SIZE_LIMIT = 500_000  # characters of HTML: mail programs cut messages off long before
 
 
 class Template(Tenant, Changing, Base):
@@ -73,9 +74,6 @@ class TemplateVersion(Tenant, Base):
     )
 
 
-BODIES = ("subject_line", "preview_text", "html_content", "text_content")
-
-
 def get(template_id: int) -> Template:
     """Returns a template of the organisation in scope. Raises NotFound."""
     template = db.session.scalar(select(Template).where(Template.id == template_id))
@@ -84,33 +82,44 @@ def get(template_id: int) -> Template:
     return template
 
 
-def usable() -> list[Template]:
-    """Returns the active e-mail templates by name; the house's own are not for campaigns."""
-    wanted = select(Template).where(Template.is_active, Template.template_type == "email", ~Template.is_system)
+def speaks(channel: str) -> Any:
+    """Returns the condition that a template has a message for a channel."""
+    several = and_(Template.template_type == "multi_channel", literal(channel) == any_(Template.suggested_channels))
+    return or_(Template.template_type == channel, several)
+
+
+def usable(channel: str = "email") -> list[Template]:
+    """Returns the active templates with a message for a channel, by name; also those held or not approved yet (see
+    `hindrance`). The house's own are not for campaigns."""
+    wanted = select(Template).where(Template.is_active, speaks(channel), ~Template.is_system)
     return list(db.session.scalars(wanted.order_by(func.lower(Template.name))))
 
 
-def check(values: dict[str, Any], *, system: bool = False) -> dict[str, str]:
-    """Returns what is wrong with the bodies: field -> message. Empty if they can be saved. system: they are one of the
-    house's own messages, which must keep the link it is sent for."""
-    errors: dict[str, str] = {}
-    if not (values.get("subject_line") or "").strip():
-        errors["subject_line"] = "Write a subject."
-    if not (values.get("html_content") or "").strip():
-        errors["html_content"] = "Write the message."
-    for field in BODIES:
-        body = values.get(field) or ""
-        if len(body) > (SIZE_LIMIT if field in ("html_content", "text_content") else 500):
-            errors[field] = "This is too long."
-        elif problem := tokens.problem(body, system=system):
-            errors[field] = problem
-        elif system and body.strip() and field in ("html_content", "text_content") and not _has_link(body):
-            errors[field] = "This message needs the link {{ confirm_url }}."
-    return errors
+def channels_of(template: Template) -> list[str]:
+    """Returns the channels a template has a message for."""
+    if template.template_type == "multi_channel":
+        return list(template.suggested_channels)
+    return ["email" if template.template_type == "drip" else template.template_type]
 
 
-def _has_link(body: str) -> bool:
-    return bool(tokens.used(body) & tokens.SYSTEM_TOKENS.keys())
+def hindrance(template: Template, channels: list[str]) -> str | None:
+    """Returns why a template cannot be sent over channels now, in words; None if it can."""
+    if not template.is_active:
+        return "This template is not active."
+    for channel in channels:
+        if channel not in channels_of(template):
+            return f"This template has no message for {CHANNEL_WORDS.get(channel, channel)}."
+    if template.hold_reason:
+        return f"This template is held: {template.hold_reason}"
+    status = (template.whatsapp or {}).get("status")
+    if "whatsapp" in channels and status not in bodies.SENDABLE:
+        return f"WhatsApp has not approved this template ({(status or 'no state known').lower()})."
+    return None
+
+
+def check(values: dict[str, Any], *, system: bool = False, kind: str = "email") -> dict[str, str]:
+    """Returns what is wrong with the bodies: field -> message. Empty if they can be saved (see `bodies.problems`)."""
+    return bodies.problems(kind, values, system=system)
 
 
 def save(
@@ -118,44 +127,67 @@ def save(
 ) -> Template:
     """Adds or changes a template and keeps the bodies as a new version. Plain text is made from the HTML if absent.
 
-    values: name, category, description and the bodies. system: a new one is the house's own; its category stays as it
-    is and it is always active. Raises Invalid, also for tokens that do not exist.
+    values: name, category, description, template_type (of a new one; an e-mail if not given), whatsapp and the bodies.
+    system: a new one is the house's own; its category stays as it is and it is always active. Raises Invalid, also for
+    tokens that do not exist.
     """
     system = template.is_system if template else system
-    values = {k: v.replace("\0", "") if isinstance(v, str) else v for k, v in values.items()}
-    name = (values.get("name") or "").strip()
-    errors = check(values, system=system)
-    if not name or len(name) > 120:
-        errors["name"] = "Give the template a name of at most 120 characters."
-    if values.get("category", "acquisition") not in CATEGORIES:
-        errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
-    derived = "" if errors else html_to_text(values["html_content"].strip())
-    if not errors and not (values.get("text_content") or "").strip() and tokens.problem(derived, system=system):
-        errors["text_content"] = "No plain text can be made from this HTML. Write it here."
-    slug = slugify(values.get("slug") or (template.slug if template else name))
-    taken = select(Template.id).where(Template.slug == slug, Template.id != (template.id if template else 0))
-    if "name" not in errors and db.session.scalar(taken):
-        errors["slug" if values.get("slug") else "name"] = "There is a template of that name already."
+    values = storable(values)
+    kind = template.template_type if template else values.get("template_type") or "email"
+    errors = _problems(template, values, kind, system)
     if errors:
         raise Invalid(errors)
-    bodies = {field: (values.get(field) or "").strip() for field in BODIES}
-    is_derived = not bodies["text_content"]
-    wanted = {"name": name, "slug": slug} | bodies | {
-        "text_content": derived if is_derived else bodies["text_content"],
-        "text_is_derived": is_derived,
-        "available_tokens": sorted(tokens.used(*bodies.values())),
-        "suggested_channels": ["email"],
-    }  # fmt: skip
+    wanted = {"name": values["name"].strip(), "slug": _slug(template, values)} | bodies.kept(kind, values)
     wanted |= {plain: values[plain] for plain in ("category", "description") if plain in values}
     if values.get("is_active") is not None:
         wanted["is_active"] = values["is_active"]
     if system:
         wanted |= {"is_system": True, "is_active": True, "category": "transactional"}
-    template = template or Template(created_by=author_id)
+    template = template or Template(created_by=author_id, template_type=kind)
     add_unique(template, Invalid({"name": "There is a template of that name already."}), wanted)
     _keep_version(template, author_id)
-    audit.record("template.saved", "template", template.id, after={"name": name})
+    audit.record("template.saved", "template", template.id, after={"name": template.name})
     return template
+
+
+def _problems(template: Template | None, values: dict[str, Any], kind: str, system: bool) -> dict[str, str]:
+    if kind not in bodies.OF_KIND or template is None and kind not in bodies.KINDS:
+        return {"template_type": f"Choose one of {', '.join(bodies.KINDS)}."}
+    errors = bodies.problems(kind, values, system=system)
+    if template is not None and values.get("template_type", kind) != kind:
+        errors["template_type"] = "A template stays what it was made as. Make another one."
+    name = (values.get("name") or "").strip()
+    if not name or len(name) > 120:
+        errors["name"] = "Give the template a name of at most 120 characters."
+    if values.get("category", "acquisition") not in CATEGORIES:
+        errors["category"] = f"Choose one of {', '.join(CATEGORIES)}."
+    html = (values.get("html_content") or "").strip() if "html_content" in bodies.OF_KIND[kind] else ""
+    has_text = (values.get("text_content") or "").strip()
+    if not errors and html and not has_text and not bodies.derivable(html, system=system):
+        errors["text_content"] = "No plain text can be made from this HTML. Write it here."
+    taken = select(Template.id).where(
+        Template.slug == _slug(template, values), Template.id != (template.id if template else 0)
+    )
+    if "name" not in errors and db.session.scalar(taken):
+        errors["slug" if values.get("slug") else "name"] = "There is a template of that name already."
+    return errors
+
+
+def _slug(template: Template | None, values: dict[str, Any]) -> str:
+    return slugify(values.get("slug") or (template.slug if template else (values.get("name") or "").strip()))
+
+
+def let_go_on(template_id: int) -> bool:
+    """Lets a held template be sent again. Returns False where it was not held."""
+    template = get(template_id)
+    freed = bool(run(
+        "UPDATE templates SET hold_reason = NULL, updated_at = now() WHERE id = :id AND hold_reason IS NOT NULL",
+        id=template_id,
+    ))  # fmt: skip
+    if freed:
+        audit.record("template.released", "template", template_id, before={"hold_reason": template.hold_reason})
+        db.session.refresh(template)
+    return freed
 
 
 def latest_version(template: Template) -> TemplateVersion:
@@ -173,11 +205,13 @@ def version(version_id: int) -> TemplateVersion:
 
 
 def _keep_version(template: Template, author_id: int | None) -> None:
-    bodies = {field: getattr(template, field) for field in BODIES}
+    said = {field: getattr(template, field) for field in (*BODIES, "whatsapp")}
     last = db.session.scalar(select(func.max(TemplateVersion.number)).where(TemplateVersion.template_id == template.id))
-    if last and all(getattr(latest_version(template), field) == body for field, body in bodies.items()):
-        return
-    kept = TemplateVersion(template_id=template.id, number=(last or 0) + 1, author_id=author_id, **bodies)
+    if last:
+        latest = latest_version(template)
+        if _words({field: getattr(latest, field) for field in said}) == _words(said):
+            return
+    kept = TemplateVersion(template_id=template.id, number=(last or 0) + 1, author_id=author_id, **said)
     db.session.add(kept)
     db.session.flush()
 
@@ -190,6 +224,12 @@ def hold(version_id: int, reason: str) -> None:
         .where(Template.hold_reason.is_(None))
         .values(hold_reason=reason[:1000])
     )
+
+
+def _words(said: dict[str, Any]) -> dict[str, Any]:
+    # Whether its provider approved a message changes none of its words.
+    message = {part: value for part, value in (said["whatsapp"] or {}).items() if part != "status"}
+    return said | {"whatsapp": message}
 
 
 def count_use(template_id: int | None) -> None:

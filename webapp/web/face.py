@@ -21,7 +21,7 @@ from webapp.platform.logs import log
 from webapp.web import filters
 from webapp.web.account.routes import account, load_user
 from webapp.web.audit.routes import audit_pages
-from webapp.web.campaigns.routes import campaign_pages
+from webapp.web.campaigns.room import campaign_pages
 from webapp.web.consents.routes import consent_pages
 from webapp.web.groups.routes import group_pages
 from webapp.web.home.routes import home
@@ -41,7 +41,7 @@ from webapp.web.senders.room import sender_pages
 from webapp.web.sending.routes import sending_pages
 from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.suppressions.routes import suppression_pages
-from webapp.web.templates.routes import template_pages
+from webapp.web.templates.room import template_pages
 from webapp.web.users.routes import user_pages
 
 CSP = (

@@ -7,7 +7,7 @@ from flask import Flask, g
 from flask_login import current_user
 from markupsafe import Markup, escape
 
-from webapp.audience.consents import reason_words
+from webapp.audience.consents import CHANNEL_WORDS, reason_words
 from webapp.audience.timeline import FACTS
 from webapp.platform import clock, organizations
 from webapp.platform.roles import can
@@ -23,6 +23,7 @@ DOTS = {
     "approved": "green", "refused": "secondary", "open": "yellow", "locked": "red", "undone": "secondary",
     "held": "red", "resting": "yellow", "standby": "secondary", "warming": "azure", "banned": "red", "good": "green",
     "warning": "yellow", "bad": "red",
+    "rejected": "red", "disabled": "red", "processing": "blue",
 }  # fmt: skip
 
 
@@ -124,6 +125,39 @@ def is_ours(kind: str) -> bool:
     return kind in FACTS and kind != "custom"
 
 
+def channel(value: str | None) -> str:
+    """whatsapp -> WhatsApp"""
+    return CHANNEL_WORDS.get(value or "", words(value))
+
+
+def short_day(value: date | None) -> str:
+    """13 Feb, with the year where it is not this one."""
+    if value is None:
+        return "–"
+    this_year = clock.local(clock.now(), zone()).year
+    return f"{value.day} {value:%b}" if value.year == this_year else f"{value.day} {value:%b %Y}"
+
+
+DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def window_words(window: dict[str, Any] | None) -> str:
+    """09:00 to 18:00, Mon-Fri, their time"""
+    if not window:
+        return "Any time outside quiet hours"
+    days = window.get("days") or list(range(1, 8))
+    in_a_row = days == list(range(days[0], days[-1] + 1)) and len(days) > 2
+    names = (
+        f"{DAY_NAMES[days[0] - 1]}-{DAY_NAMES[days[-1] - 1]}" if in_a_row else ", ".join(DAY_NAMES[d - 1] for d in days)
+    )
+    return f"{window['from']} to {window['to']}, {'every day' if len(days) == 7 else names}, their time"
+
+
+def month(value: date) -> str:
+    """January 2027"""
+    return f"{value:%B %Y}"
+
+
 def icon(name: str) -> Markup:
     """A decorative icon: the word beside it says the same."""
     return Markup('<i class="ti ti-{}" aria-hidden="true"></i>').format(escape(name))
@@ -131,8 +165,26 @@ def icon(name: str) -> Markup:
 
 def init_app(app: Flask) -> None:
     """Adds the filters and the functions pages call."""
-    for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, is_ours, reason_words):
+    for filter_ in (
+        words,
+        sentence,
+        status,
+        number,
+        percent,
+        money,
+        day,
+        moment,
+        ago,
+        fact,
+        is_ours,
+        reason_words,
+        channel,
+        short_day,
+        month,
+        window_words,
+    ):
         app.jinja_env.filters[filter_.__name__] = filter_
+    app.jinja_env.filters["plain_moment"] = day_time
     app.jinja_env.globals.update(
         icon=icon, organization=organization, can=lambda permission: can(current_user, permission)
     )

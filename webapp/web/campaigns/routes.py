@@ -1,24 +1,23 @@
-"""Campaigns: the list, the draft with its review, the running campaign with its figures."""
+"""Campaigns: the list, the review of a draft, the running campaign with its figures, and the moves between states."""
 
 import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import and_, func, select
 
 from webapp.analytics import campaign_report
-from webapp.audience.leads import Lead
+from webapp.audience.consents import CHANNEL_WORDS
 from webapp.audience.segments import Segment
 from webapp.campaigns import campaigns, checking, plan
 from webapp.campaigns.campaigns import Campaign
-from webapp.campaigns.recipients import CampaignRecipient
 from webapp.campaigns.words import STATUSES
 from webapp.messaging import templates
+from webapp.messaging.bodies import BODIES
 from webapp.messaging.senders import Sender
-from webapp.messaging.sends import Send
 from webapp.messaging.tallies import CampaignAnalytics
 from webapp.messaging.templates import Template
 from webapp.platform.clock import now
@@ -26,23 +25,11 @@ from webapp.platform.db import db
 from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
 from webapp.web import filters
-from webapp.web.campaigns.forms import CampaignForm
-from webapp.web.shell import go, needs, render, say, show_errors
+from webapp.web.campaigns import batches, drafting
+from webapp.web.campaigns.room import campaign_pages
+from webapp.web.shell import go, needs, render, say
 from webapp.web.table import Column, Filter, Table
-from webapp.web.templates.routes import sandboxed, shown
-
-campaign_pages = Blueprint("campaigns", __name__, url_prefix="/campaigns")
-STATES: dict[str, Any] = {
-    "sent": Send.sent_at.is_not(None),
-    "opened": Send.opened_at.is_not(None),
-    "clicked": Send.clicked_at.is_not(None),
-    "unsubscribed": Send.unsubscribed_at.is_not(None),
-    "pending": Send.status.in_(("pending", "sending")),
-    "failed": Send.status == "failed",
-    "unknown": Send.status == "unknown",
-    "bounced": Send.status == "bounced",
-    "skipped": (CampaignRecipient.state == "skipped") | (Send.status == "skipped"),
-}
+from webapp.web.templates.previews import phone_of_sms, phone_of_whatsapp, sandboxed, shown
 
 
 def _table() -> Table:
@@ -55,6 +42,7 @@ def _table() -> Table:
         key=Campaign.id,
         columns=(
             Column("name", "Name", lambda r: r.Campaign.name, func.lower(Campaign.name)),
+            Column("channel", "Channel", lambda r: ", ".join(CHANNEL_WORDS.get(c, c) for c in r.Campaign.channels), wide=True),
             Column("status", "Status", lambda r: filters.status(r.Campaign.status)),
             Column("sent", "Sent", lambda r: _figure(r, "total_sent", filters.number), sent, numeric=True),
             Column("opens", "Opens", lambda r: _figure(r, "open_rate", filters.percent), numeric=True, wide=True),
@@ -82,32 +70,6 @@ def page() -> Any:
     return _table().respond("list.html", title="Campaigns", action=action)
 
 
-@campaign_pages.route("/new", methods=["GET", "POST"])
-@needs("campaigns.edit")
-def new() -> Any:
-    return _edit(None)
-
-
-@campaign_pages.route("/<int:campaign_id>/edit", methods=["GET", "POST"])
-@needs("campaigns.edit")
-def edit(campaign_id: int) -> Any:
-    return _edit(campaigns.get(campaign_id))
-
-
-def _edit(campaign: Campaign | None) -> Any:
-    form = CampaignForm(campaign)
-    if request.method == "POST" and form.validate():
-        try:
-            saved = campaigns.save(campaign, form.values(), current_user.local_id)
-            return go("campaigns.detail", campaign_id=saved.id)
-        except Invalid as problem:
-            show_errors(form, problem)
-    if request.method != "POST" and campaign is None:
-        default = next((value for value, _ in form.sender_id.choices if value), None)
-        form.sender_id.data = default
-    return render("campaigns/form.html", status=422 if request.method == "POST" else 200, form=form, campaign=campaign)
-
-
 @campaign_pages.get("/<int:campaign_id>")
 @needs("campaigns.view")
 def detail(campaign_id: int) -> Any:
@@ -118,15 +80,17 @@ def detail(campaign_id: int) -> Any:
 
 
 def _review(campaign: Campaign, errors: dict[str, str], status: int = 200) -> Any:
-    judged = plan.preview(campaign)
+    made = drafting.of(campaign)
+    skipped = made.skipped if made else {}
     return render(
         "campaigns/review.html",
         status=status,
         campaign=campaign,
         is_due=bool(campaign.scheduled_at and campaign.scheduled_at < now() + timedelta(minutes=1)),
         errors=errors,
-        reached=judged.pop(None, 0),
-        skipped=sorted(judged.items(), key=lambda pair: -pair[1]),
+        reached=made.recipients if made else 0,
+        skipped=sorted(skipped.items(), key=lambda pair: -pair[1]),
+        **drafting.shown(made, []),
         template=_named(Template, campaign.template_id),
         segment=_named(Segment, campaign.segment_id),
         sender=_named(Sender, campaign.sender_id),
@@ -149,8 +113,23 @@ def _report(campaign: Campaign) -> dict[str, Any]:
         "skipped": plan.skipped(campaign),
         "segment": _named(Segment, campaign.segment_id),
         "sender": _named(Sender, campaign.sender_id),
-        "states": STATES,
+        "held": _holding(campaign),
+        **batches.standing(campaign),
     }
+
+
+def _holding(campaign: Campaign) -> list[tuple[str, str, str]]:
+    """Returns what a live campaign is held up by besides itself: (what, why, the address of where to act)."""
+    if campaign.status not in ("active", "paused", "scheduled"):
+        return []
+    sender, template = _named(Sender, campaign.sender_id), _named(Template, campaign.template_id)
+    held = []
+    if sender and sender.held_at:
+        held.append((f"Its sender {sender.name} is held", sender.hold_reason or "", url_for("senders.page")))
+    if template and template.hold_reason:
+        address = url_for("templates.edit", template_id=template.id)
+        held.append((f"Its template {template.name} is held", template.hold_reason, address))
+    return held
 
 
 @campaign_pages.get("/<int:campaign_id>/live")
@@ -175,52 +154,6 @@ def started(campaign_id: int) -> Any:
     )
 
 
-def _recipients(campaign: Campaign) -> Table:
-    joined = and_(Send.org_id == CampaignRecipient.org_id, Send.lead_id == CampaignRecipient.lead_id,
-                  Send.campaign_id == CampaignRecipient.campaign_id)  # fmt: skip
-    lead = and_(Lead.org_id == CampaignRecipient.org_id, Lead.id == CampaignRecipient.lead_id)
-    query = select(CampaignRecipient, Send, Lead).outerjoin(Send, joined).join(Lead, lead)
-    return Table(
-        name="recipients",
-        noun=("recipient", "recipients"),
-        query=query.where(CampaignRecipient.campaign_id == campaign.id),
-        key=CampaignRecipient.id,
-        columns=(
-            Column("name", "Name", lambda r: r.Lead.name),
-            Column("address", "Address", lambda r: r.Send.recipient_address if r.Send else r.Lead.email or "–", wide=True),
-            Column("state", "State", lambda r: filters.status(_state(r)), export=_state),
-            Column("why", "Why", _why, wraps=True),
-            Column("opened", "Opened", lambda r: filters.moment(r.Send and r.Send.opened_at), wide=True,
-                   export=lambda r: r.Send and r.Send.opened_at),
-            Column("order", "Planned", lambda r: filters.day(r.CampaignRecipient.planned_on), CampaignRecipient.created_at,
-                   wide=True),
-        ),
-        default_sort="order",
-        empty="Nobody yet.",
-        url_of=lambda r: url_for("leads.detail", lead_id=r.Lead.id),
-        search=lambda term: func.strpos(Lead.name_key, term.lower()) + func.strpos(func.coalesce(Lead.email_key, ""), term.lower()) > 0,
-        search_label="Name or address",
-        filters=(Filter("state", "State", tuple((s, filters.words(s)) for s in STATES), lambda s: STATES[s]),),
-        can_export=can(current_user, "leads.export"),
-    )  # fmt: skip
-
-
-def _state(row: Any) -> str:
-    return row.Send.status if row.Send else row.CampaignRecipient.state
-
-
-def _why(row: Any) -> str:
-    reason = row.Send.skip_reason if row.Send else row.CampaignRecipient.skip_reason
-    return filters.reason_words(reason) if reason else (row.Send.error_message or "" if row.Send else "")
-
-
-@campaign_pages.get("/<int:campaign_id>/recipients")
-@needs("campaigns.view")
-def recipients(campaign_id: int) -> Any:
-    campaign = campaigns.get(campaign_id)
-    return _recipients(campaign).respond("campaigns/recipients.html", campaign=campaign)
-
-
 @campaign_pages.get("/<int:campaign_id>/message")
 @needs("campaigns.view")
 def message(campaign_id: int) -> Any:
@@ -232,7 +165,12 @@ def message(campaign_id: int) -> Any:
         source = templates.get(campaign.template_id)
     else:
         return sandboxed("")
-    values = {field: getattr(source, field) or "" for field in templates.BODIES}
+    channel = request.args.get("channel") or campaign.channels[0]
+    if channel == "whatsapp":
+        return phone_of_whatsapp(source.whatsapp or {}, None)
+    if channel == "sms":
+        return phone_of_sms(source.text_content or "", None)
+    values = {field: getattr(source, field) or "" for field in BODIES}
     values["subject_line"] = campaign.subject_line or values["subject_line"]
     return shown(values, None)
 

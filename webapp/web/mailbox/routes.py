@@ -10,7 +10,7 @@ from webapp.messaging.mailbox import MailboxMessage
 from webapp.web import filters
 from webapp.web.shell import needs, render
 from webapp.web.table import Column, Table
-from webapp.web.templates.routes import sandboxed
+from webapp.web.templates.previews import sandboxed
 
 mailbox_pages = Blueprint("mailbox", __name__, url_prefix="/mailbox")
 

@@ -18,7 +18,7 @@ from webapp.platform.errors import NotFound
 from webapp.platform.signing import signer
 from webapp.web.public.blueprint import AWAY, seen
 from webapp.web.public.decisions import public
-from webapp.web.templates.routes import sandboxed
+from webapp.web.templates.previews import sandboxed
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 

@@ -1,0 +1,56 @@
+"""Changing the limits of a campaign that is under way: what is left of it is planned again, what was sent stays."""
+
+from datetime import datetime
+from typing import Any
+
+from webapp.audience.lead_values import storable
+from webapp.campaigns import campaigns, limits
+from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.limits import ADJUSTABLE
+from webapp.platform import audit, work
+from webapp.platform.clock import now
+from webapp.platform.db import db
+from webapp.platform.errors import Invalid, Refused
+
+WORK = "plans"
+STATES = ("scheduled", "active", "paused")
+
+
+def adjust(campaign_id: int, values: dict[str, Any]) -> Campaign:
+    """Changes the limits of a scheduled, active or paused campaign and lets what is left be planned again. values: any of
+    ADJUSTABLE. Raises Invalid, and Refused in any other state."""
+    campaign = campaigns.get(campaign_id, lock=True)
+    if campaign.status == "draft":
+        raise Refused("A draft has nothing under way yet: change it in its form.")
+    if campaign.status not in STATES:
+        raise Refused(f"A campaign that is {campaign.status} sends nothing more.")
+    values = {field: storable(value) for field, value in values.items() if field in ADJUSTABLE}
+    errors = limits.problems(values, campaign.channels)
+    if (
+        "end_at" not in errors
+        and values.get("end_at")
+        and values["end_at"] <= now()
+        and values["end_at"] != campaign.end_at
+    ):
+        errors["end_at"] = "This time has passed. To stop now, pause or cancel the campaign."
+    if errors:
+        raise Invalid(errors)
+    if "send_window" in values:
+        values["send_window"] = limits.cleaned(values["send_window"])
+    before = {field: getattr(campaign, field) for field in values}
+    changed = {field: value for field, value in values.items() if value != before[field]}
+    if not changed:
+        return campaign
+    for field, value in changed.items():
+        setattr(campaign, field, value)
+    audit.record(
+        "campaign.adjusted", "campaign", campaign.id,
+        before={field: _plain(before[field]) for field in changed}, after={f: _plain(v) for f, v in changed.items()},
+    )  # fmt: skip
+    db.session.flush()
+    work.announce(WORK)
+    return campaign
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
