@@ -7,7 +7,7 @@ from flask import Flask, g
 from flask_login import current_user
 from markupsafe import Markup, escape
 
-from webapp.audience.consents import reason_words
+from webapp.audience.consents import CHANNEL_WORDS, reason_words
 from webapp.audience.timeline import FACTS
 from webapp.platform import clock, organizations
 from webapp.platform.roles import can
@@ -112,6 +112,11 @@ def day_time(value: datetime) -> str:
     return f"{local.day} {local:%b %Y, %H:%M}"
 
 
+def clock_time(value: datetime) -> str:
+    """14:20 in the reader's zone."""
+    return f"{clock.local(value, zone()):%H:%M}"
+
+
 def fact(kind: str) -> tuple[str, str]:
     """Returns (words, icon) of a timeline fact."""
     return FACTS.get(kind, (words(kind), "point"))
@@ -131,7 +136,8 @@ def init_app(app: Flask) -> None:
     """Adds the filters and the functions pages call."""
     for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, is_ours, reason_words):
         app.jinja_env.filters[filter_.__name__] = filter_
+    app.jinja_env.filters["clock"] = clock_time
     app.jinja_env.globals.update(
-        icon=icon, organization=organization, can=lambda permission: can(current_user, permission)
+        icon=icon, organization=organization, channel_words=CHANNEL_WORDS, can=lambda permission: can(current_user, permission)
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
