@@ -10,7 +10,7 @@ from webapp.messaging import advice
 from webapp.messaging.advice import Advice
 from webapp.platform import tenancy
 from webapp.platform.clock import from_local, local, now
-from webapp.platform.db import one, rows, value
+from webapp.platform.db import rows, value
 
 COUNT_LIMIT = 10_000  # more than so many waiting (of one campaign) or unknown is told as "more"
 FAILURES_LIMIT = 50_000  # failures looked at, the latest
@@ -222,14 +222,4 @@ def next_days(today: date) -> list[Any]:
         " WHERE b.org_id = :org AND b.send_date > :today AND b.send_date <= CAST(:today AS date) + CAST(:days AS int)"
         " AND b.remaining > 0 GROUP BY 1 ORDER BY 1",
         org=_org(), today=today, days=NEXT_DAYS,
-    )  # fmt: skip
-
-
-def today_in_all(on: date) -> Any:
-    """Returns what is planned on a day: campaigns, planned, sent, remaining."""
-    return one(
-        "SELECT count(DISTINCT campaign_id)::int AS campaigns, COALESCE(sum(batch_size), 0)::int AS planned,"
-        " COALESCE(sum(sent), 0)::int AS sent, COALESCE(sum(remaining), 0)::int AS remaining"
-        " FROM v_daily_campaign_schedule WHERE org_id = :org AND send_date = :on AND campaign_status = 'active'",
-        org=_org(), on=on,
     )  # fmt: skip

@@ -11,10 +11,22 @@ from webapp.api.auth import auth_api
 from webapp.api.campaigns import campaign_api
 from webapp.api.events import event_api
 from webapp.api.leads import lead_api
+from webapp.api.marketing import marketing_api
+from webapp.api.metrics import metrics
 from webapp.api.segments import segment_api, why_api
 from webapp.api.templates import email_template_api, template_api
 
-ROOMS = (auth_api, lead_api, event_api, segment_api, why_api, template_api, email_template_api, campaign_api)
+ROOMS = (
+    auth_api,
+    lead_api,
+    event_api,
+    segment_api,
+    why_api,
+    template_api,
+    email_template_api,
+    campaign_api,
+    marketing_api,
+)
 INFO = {
     "title": "Canvass API",
     "description": "Leads, segments, templates and campaigns of one organisation. Send `Authorization: Bearer <token>`; get"
@@ -70,6 +82,7 @@ def init_app(app: Flask) -> None:
         api.register_blueprint(room)
         # The bearer token is the authority; a browser does not send it by itself.
         app.extensions["csrf"].exempt(room)
+    app.register_blueprint(metrics)
 
     @app.get("/api/openapi.json")
     def openapi_document() -> Response:
