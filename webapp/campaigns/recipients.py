@@ -111,8 +111,9 @@ def add_audience(campaign: Any) -> Added:
             joined = joined.outerjoin(db.metadata.tables[table], text(condition))
         reachable = chosen.select_from(joined).where(literal_column(verdict(channel, "leads")).is_(None))
         people = reachable.add_columns(literal(campaign.id), literal("added")).order_by(Lead.id)
-        named = insert(CampaignRecipient.__table__).from_select(["lead_id", "campaign_id", "state"], people)
-        added += db.session.execute(named.on_conflict_do_nothing()).rowcount
+        named = insert(CampaignRecipient).from_select(["lead_id", "campaign_id", "state"], people)
+        written = named.on_conflict_do_nothing().returning(CampaignRecipient.id).cte("written")
+        added += db.session.scalar(select(func.count()).select_from(written))
         found += db.session.scalar(select(func.count()).select_from(reachable.subquery()))
     return _told(campaign, Added(added, found - added))
 
