@@ -30,28 +30,29 @@ def _sends() -> Select:
     return joined.where(Send.org_id == tenancy.current_org())
 
 
+TWO_LINES = Markup('{}<br><span class="text-secondary">{}</span>')
+
+
 def _person(row: Any) -> Any:
     if row.Lead is None:
-        return row.Send.recipient_name or row.Send.recipient_address
-    link = Markup('<a class="row-link" href="{}">{}</a>')
-    return link.format(url_for("leads.detail", lead_id=row.Lead.id), row.Lead.name)
+        return TWO_LINES.format(row.Send.recipient_name or "Lead deleted", row.Send.recipient_address)
+    link = Markup('<a class="row-link" href="{}">{}</a>').format(
+        url_for("leads.detail", lead_id=row.Lead.id), row.Lead.name
+    )
+    return TWO_LINES.format(link, row.Send.recipient_address)
 
 
 def _campaign(row: Any) -> Any:
-    if row.campaign is None:
-        return KIND_WORDS.get(row.Send.kind, filters.words(row.Send.kind))
-    return Markup('<a href="{}">{}</a>').format(
-        url_for("campaigns.detail", campaign_id=row.Send.campaign_id), row.campaign
-    )
+    named = KIND_WORDS.get(row.Send.kind, filters.words(row.Send.kind))
+    if row.campaign is not None:
+        address = url_for("campaigns.detail", campaign_id=row.Send.campaign_id)
+        named = Markup('<a href="{}">{}</a>').format(address, row.campaign)
+    return TWO_LINES.format(named, CHANNEL_WORDS[row.Send.channel])
 
 
 CHANNEL = Filter("channel", "Channel", tuple(CHANNEL_WORDS.items()), lambda channel: Send.channel == channel)
-PERSON = (
-    Column("person", "Person", _person, export=lambda r: r.Lead.name if r.Lead else r.Send.recipient_name),
-    Column("address", "Address", lambda r: r.Send.recipient_address, wide=True),
-    Column("campaign", "Campaign", _campaign, export=lambda r: r.campaign, wide=True),
-)
-ON_CHANNEL = Column("channel", "Channel", lambda r: CHANNEL_WORDS[r.Send.channel], wide=True)
+PERSON = Column("person", "Person", _person, export=lambda r: r.Lead.name if r.Lead else r.Send.recipient_name)
+CAMPAIGN = Column("campaign", "Campaign", _campaign, export=lambda r: r.campaign, wide=True)
 
 
 def unknown() -> Table:
@@ -65,13 +66,12 @@ def unknown() -> Table:
         query=_sends().where(Send.status == "unknown"),
         key=Send.id,
         columns=(
-            *PERSON,
-            ON_CHANNEL,
-            Column("when", "When", lambda r: filters.ago(r.Send.updated_at)),
+            PERSON,
+            CAMPAIGN,
+            Column("when", "When", lambda r: filters.ago(r.Send.updated_at), Send.id),
             Column("what", "What happened", lambda r: r.Send.error_message or "No answer came.", wraps=True),
-            Column("order", "Number", lambda r: r.Send.id, Send.id, numeric=True, wide=True),
         ),
-        default_sort="-order",
+        default_sort="-when",
         empty="Every message is accounted for. One whose answer got lost on the way would stand here.",
         filters=((by_campaign, CHANNEL) if listed else (CHANNEL,)),
         bulk=(
@@ -92,8 +92,8 @@ def failed() -> Table:
         query=_sends().where(Send.status.in_(("failed", "bounced")), Send.updated_at > since),
         key=Send.id,
         columns=(
-            *PERSON,
-            ON_CHANNEL,
+            PERSON,
+            CAMPAIGN,
             Column("status", "Status", lambda r: filters.status(r.Send.status), export=lambda r: r.Send.status, wide=True),
             Column("when", "When", lambda r: filters.moment(r.Send.updated_at), Send.updated_at,
                    lambda r: r.Send.updated_at.isoformat()),
