@@ -19,7 +19,7 @@ from webapp.messaging.sends import STATUSES as SEND_STATUSES
 from webapp.messaging.sends import Send
 from webapp.platform import tenancy
 
-SENDS_COUNTED = 100_000
+SENDS_COUNTED = 10_000
 campaign_api = room("campaigns", "/campaigns", "One template to one segment, now or at a time")
 
 
@@ -175,7 +175,7 @@ class Sends(MethodView):
     @campaign_api.arguments(SendQuery, location="query")
     @campaign_api.response(200, envelope(SendSchema, many=True))
     def get(self, args: dict[str, Any], campaign_id: int) -> Any:
-        """Lists what was sent to whom, and how it went. The total is counted up to 100,000; follow next_cursor beyond."""
+        """Lists what was sent to whom, and how it went. The total is counted up to 10,000; follow next_cursor beyond."""
         campaigns.get(campaign_id)
         query = select(Send).where(Send.org_id == tenancy.current_org(), Send.campaign_id == campaign_id)
         for name in {"status", "channel"} & args.keys():

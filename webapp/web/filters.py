@@ -20,7 +20,7 @@ DOTS = {
     "contacted": "azure", "qualified": "teal", "proposal": "purple", "lost": "secondary", "unsubscribed": "red",
     "overdue": "red", "due": "yellow", "paid": "green", "lapsed": "red", "expired": "secondary", "high": "orange",
     "urgent": "red", "medium": "yellow", "low": "secondary", "inactive": "secondary",
-    "approved": "green", "refused": "secondary", "open": "yellow", "locked": "red", "undone": "secondary",
+    "approved": "green", "refused": "secondary", "open": "yellow", "processing": "blue", "locked": "red", "undone": "secondary",
 }  # fmt: skip
 
 
@@ -138,6 +138,9 @@ def init_app(app: Flask) -> None:
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.filters["clock"] = clock_time
     app.jinja_env.globals.update(
-        icon=icon, organization=organization, channel_words=CHANNEL_WORDS, can=lambda permission: can(current_user, permission)
+        icon=icon,
+        organization=organization,
+        channel_words=CHANNEL_WORDS,
+        can=lambda permission: can(current_user, permission),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

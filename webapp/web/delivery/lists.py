@@ -68,7 +68,7 @@ def unknown() -> Table:
         columns=(
             PERSON,
             CAMPAIGN,
-            Column("when", "When", lambda r: filters.ago(r.Send.updated_at), Send.id),
+            Column("when", "When", lambda r: filters.ago(r.Send.updated_at), Send.id, wide=True),
             Column("what", "What happened", lambda r: r.Send.error_message or "No answer came.", wraps=True),
         ),
         default_sort="-when",
