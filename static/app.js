@@ -255,6 +255,13 @@
     const wrong = $("[data-form-errors]", part);
     if (wrong) ($(".is-invalid", part) || wrong).focus();
   }
+  // A part that follows by itself keeps open what somebody opened, and stands still while they are asked something.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if ($("#ask").open) { event.detail.shouldSwap = false; return; }
+    opened = $$("details[id][open]", event.detail.target).map((details) => details.id);
+  });
+  document.addEventListener("htmx:afterSwap", () => opened.splice(0).forEach((id) => $("#" + id)?.setAttribute("open", "")));
   document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
   document.addEventListener("htmx:afterSwap", (event) => {
     const value = back && $("#" + back + "-value");

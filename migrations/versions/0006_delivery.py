@@ -462,6 +462,14 @@ def upgrade():
     op.create_index(
         "ix_sends_unknown", "sends", ["org_id", "id"], unique=False, postgresql_where=sa.text("status = 'unknown'")
     )
+    op.create_index(
+        "ix_sends_failed",
+        "sends",
+        ["org_id", "updated_at", "id"],
+        unique=False,
+        postgresql_include=["channel", "status", "error_code"],
+        postgresql_where=sa.text("status IN ('failed', 'bounced')"),
+    )
     op.add_column(
         "template_versions",
         sa.Column("whatsapp", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
@@ -499,6 +507,7 @@ def downgrade():
     op.drop_column("templates", "hold_reason")
     op.drop_column("template_versions", "whatsapp")
     op.drop_index("ix_sends_problems", table_name="sends", postgresql_where=sa.text("error_code IS NOT NULL"))
+    op.drop_index("ix_sends_failed", table_name="sends")
     op.drop_index("ix_sends_unknown", table_name="sends", postgresql_where=sa.text("status = 'unknown'"))
     op.drop_index(
         "ix_sends_provider_message",

@@ -19,8 +19,8 @@ FILE = {"file": (CSV, "leads.csv")}
 @dataclass(frozen=True)
 class Endpoint:
     """One endpoint. body: one it takes. status: of its success. at: the status the campaign has to stand at first.
-    query: names of ids its query needs. static: its segment is the one picked by hand. spare: its sender is one that
-    no campaign uses."""
+    query: names of ids its query needs; asked: what else stands in it. static: its segment is the one picked by hand.
+    spare: its sender is one that no campaign uses."""
 
     method: str
     path: str
@@ -31,6 +31,7 @@ class Endpoint:
     query: tuple[str, ...] = ()
     static: bool = False
     spare: bool = False
+    asked: Any = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -93,7 +94,18 @@ ENDPOINTS = (
     Endpoint("GET", "/campaigns/<campaign_id>/forecast", "campaigns.view"),
     Endpoint("GET", "/campaigns/<campaign_id>/analytics", "campaigns.view"),
     Endpoint("GET", "/campaigns/<campaign_id>/sends", "campaigns.view"),
-)
+    Endpoint("GET", "/marketing/campaigns", "campaigns.view"),
+    Endpoint("POST", "/marketing/campaigns", "campaigns.edit", {"name": "Sale", "template_name": "Welcome"}, 201),
+    Endpoint("GET", "/marketing/campaigns/<campaign_id>/stats", "campaigns.view"),
+    Endpoint("POST", "/marketing/campaigns/<campaign_id>/activate", "campaigns.send"),
+    Endpoint("POST", "/marketing/campaigns/<campaign_id>/pause", "campaigns.send", at="active"),
+    Endpoint("POST", "/marketing/campaigns/<campaign_id>/resume", "campaigns.send", at="paused"),
+    Endpoint("POST", "/marketing/campaigns/<campaign_id>/cancel", "campaigns.send", at="active"),
+    Endpoint("POST", "/marketing/campaigns/<campaign_id>/recipients", "campaigns.edit", {},
+             asked={"use_target_audience": "true"}),
+    Endpoint("POST", "/marketing/process-daily", "campaigns.send"),
+    Endpoint("GET", "/marketing/health", "delivery.view"),
+)  # fmt: skip
 GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.permission]
 NAMING = [endpoint for endpoint in GUARDED if "<" in endpoint.path]
 
@@ -103,6 +115,8 @@ def call(who: Caller, endpoint: Endpoint, ids: dict[str, int], **more: Any) -> A
     ids = ids | {"sender_id": ids["spare_id"]} if endpoint.spare else ids
     if endpoint.query:
         more["query_string"] = {name: ids[name] for name in endpoint.query} | more.get("query_string", {})
+    if endpoint.asked:
+        more["query_string"] = endpoint.asked | more.get("query_string", {})
     path = re.sub(r"<(\w+)>", lambda name: str(ids[name[1]]), endpoint.path)
     if endpoint.body is FILE:
         content, name = FILE["file"]

@@ -73,7 +73,7 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
         return world.ids() | sending | holdings(world.lead_id) | meeting(world.lead_id) | scoring() | {
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "action_id": merging["action_id"],
-            "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
+            "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive", "outcome": "sent",
             "token": signer().pack("unsubscribe", org, send),
             "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip

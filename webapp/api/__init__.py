@@ -11,6 +11,8 @@ from webapp.api.auth import auth_api
 from webapp.api.campaigns import campaign_api
 from webapp.api.events import event_api
 from webapp.api.leads import lead_api
+from webapp.api.marketing import marketing_api
+from webapp.api.metrics import metrics
 from webapp.api.segments import segment_api
 from webapp.api.senders import sender_api
 from webapp.api.templates import email_template_api, template_api
@@ -26,6 +28,7 @@ ROOMS = (
     email_template_api,
     campaign_api,
     sender_api,
+    marketing_api,
 )
 INFO = {
     "title": "Canvass API",
@@ -82,6 +85,7 @@ def init_app(app: Flask) -> None:
         api.register_blueprint(room)
         # The bearer token is the authority; a browser does not send it by itself.
         app.extensions["csrf"].exempt(room)
+    app.register_blueprint(metrics)
 
     @app.get("/api/openapi.json")
     def openapi_document() -> Response:

@@ -15,8 +15,11 @@ from webapp.campaigns import adjusting, campaigns, forecast, plan
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, LATE_ACTIONS, STATUSES
 from webapp.messaging.senders import CHANNELS
+from webapp.messaging.sends import STATUSES as SEND_STATUSES
 from webapp.messaging.sends import Send
+from webapp.platform import tenancy
 
+SENDS_COUNTED = 10_000
 campaign_api = room(
     "campaigns", "/campaigns", "One template to one segment over one channel or several, now or at a time"
 )
@@ -104,6 +107,11 @@ class SendSchema(ma.Schema):
 
 class CampaignQuery(PageArgs):
     status = ma.fields.String(validate=ma.validate.OneOf(STATUSES))
+
+
+class SendQuery(PageArgs):
+    status = ma.fields.String(validate=ma.validate.OneOf(SEND_STATUSES))
+    channel = ma.fields.String(validate=ma.validate.OneOf(CHANNELS))
 
 
 @campaign_api.route("")
@@ -225,9 +233,12 @@ class Analytics(MethodView):
 @campaign_api.route("/<int:campaign_id>/sends")
 class Sends(MethodView):
     @needs("campaigns.view")
-    @campaign_api.arguments(PageArgs, location="query")
+    @campaign_api.arguments(SendQuery, location="query")
     @campaign_api.response(200, envelope(SendSchema, many=True))
     def get(self, args: dict[str, Any], campaign_id: int) -> Any:
-        """Lists what was sent to whom, and how it went."""
+        """Lists what was sent to whom, and how it went. The total is counted up to 10,000; follow next_cursor beyond."""
         campaigns.get(campaign_id)
-        return paged(select(Send).where(Send.campaign_id == campaign_id), Send.id, args, lambda send: send)
+        query = select(Send).where(Send.org_id == tenancy.current_org(), Send.campaign_id == campaign_id)
+        for name in {"status", "channel"} & args.keys():
+            query = query.where(getattr(Send, name) == args[name])
+        return paged(query, Send.id, args, lambda send: send, at_most=SENDS_COUNTED)

@@ -32,16 +32,17 @@ def room(name: str, prefix: str, description: str, *, open_to_all: bool = False)
     """Returns a blueprint of the API. open_to_all: no token is asked for."""
     made = _Room(f"api_{name}", __name__, url_prefix=PREFIX + prefix, description=description)
     if not open_to_all:
-        made.before_request(_authenticate)
+        made.before_request(authenticate)
         made.before_request(_begin_idempotent)
         made.after_request(_finish_idempotent)
-    made.register_error_handler(Refused, _refused)
+    made.register_error_handler(Refused, refused)
     made.register_error_handler(HTTPException, _http_problem)
     made.register_error_handler(Exception, _failure)
     return made
 
 
-def _authenticate() -> None:
+def authenticate() -> None:
+    """Lets a call in by its bearer token, in the scope of the token's organisation. Raises NotSignedIn, TooMany."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotSignedIn("Send an access token: Authorization: Bearer <token>.")
@@ -102,9 +103,10 @@ def needs(permission: str) -> Callable:
     return decorate
 
 
-def _refused(refused: Refused) -> Response:
+def refused(refusal: Refused) -> Response:
+    """Answers a verb's refusal."""
     db.session.rollback()
-    return problems.of_refusal(refused)
+    return problems.of_refusal(refusal)
 
 
 def _http_problem(error: HTTPException) -> Response:
@@ -182,10 +184,16 @@ class PageArgs(ma.Schema):
     cursor = ma.fields.String(metadata={"description": "next_cursor of the answer before, for deep reading"})
 
 
-def paged(query: Select, key: Any, args: dict[str, Any], shown: Callable[[Any], Any]) -> dict[str, Any]:
-    """Returns a list answer, newest first. With a cursor the page number does not count."""
+def paged(
+    query: Select, key: Any, args: dict[str, Any], shown: Callable[[Any], Any], *, at_most: int | None = None
+) -> dict[str, Any]:
+    """Returns a list answer, newest first. With a cursor the page number does not count. at_most: of a list that may be
+    millions long, the total is counted so far and no further, and pages are numbered so far; a cursor goes on."""
     size = args["page_size"]
-    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery()))
+    if at_most and args.get("cursor") is None and args["page"] * size > at_most:
+        raise Invalid({"page": f"Beyond the first {at_most:,}, follow next_cursor."})
+    counted = query.with_only_columns(key).order_by(None).limit(at_most).subquery()
+    total = db.session.scalar(select(func.count()).select_from(counted))
     ordered = query.order_by(key.desc()).limit(size + 1)
     cursor = args.get("cursor")
     if cursor is not None:

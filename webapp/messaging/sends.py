@@ -97,6 +97,11 @@ class Send(Tenant, Changing, Base):
         ),
         # The unknown are few, and somebody looks at all of them.
         Index("ix_sends_unknown", "org_id", "id", postgresql_where=text("status = 'unknown'")),
+        # What went wrong lately, by code, is looked at beside millions that went well.
+        Index(
+            "ix_sends_failed", "org_id", "updated_at", "id", postgresql_include=["channel", "status", "error_code"],
+            postgresql_where=text("status IN ('failed', 'bounced')"),
+        ),
     )  # fmt: skip
 
 

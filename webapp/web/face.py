@@ -23,6 +23,7 @@ from webapp.web.account.routes import account, load_user
 from webapp.web.audit.routes import audit_pages
 from webapp.web.campaigns.room import campaign_pages
 from webapp.web.consents.routes import consent_pages
+from webapp.web.delivery.routes import delivery_pages
 from webapp.web.groups.routes import group_pages
 from webapp.web.home.routes import home
 from webapp.web.imports.routes import import_pages
@@ -52,7 +53,7 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
     template_pages, campaign_pages, mailbox_pages, sender_pages, sending_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
-    suppression_pages, privacy_pages, public,
+    suppression_pages, privacy_pages, delivery_pages, public,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()

@@ -115,6 +115,11 @@ def day_time(value: datetime) -> str:
     return f"{local.day} {local:%b %Y, %H:%M}"
 
 
+def clock_time(value: datetime) -> str:
+    """14:20 in the reader's zone."""
+    return f"{clock.local(value, zone()):%H:%M}"
+
+
 def fact(kind: str) -> tuple[str, str]:
     """Returns (words, icon) of a timeline fact."""
     return FACTS.get(kind, (words(kind), "point"))
@@ -185,7 +190,11 @@ def init_app(app: Flask) -> None:
     ):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.filters["plain_moment"] = day_time
+    app.jinja_env.filters["clock"] = clock_time
     app.jinja_env.globals.update(
-        icon=icon, organization=organization, can=lambda permission: can(current_user, permission)
+        icon=icon,
+        organization=organization,
+        channel_words=CHANNEL_WORDS,
+        can=lambda permission: can(current_user, permission),
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

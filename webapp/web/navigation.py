@@ -43,6 +43,7 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Campaigns", "send", "campaigns.page", "campaigns.view"),
             Entry("Templates", "template", "templates.page", "templates.view"),
+            Entry("Delivery", "truck-delivery", "delivery.page", "delivery.view"),
             Entry("Mailbox", "inbox", "mailbox.page", "mailbox.view"),
         ),
     ),
