@@ -13,7 +13,7 @@ from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
-from webapp.messaging import confirmations, mailbox
+from webapp.messaging import confirmations, mailbox, mailbox_polling
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
 from webapp.platform.jobs import Job, Runner
@@ -144,6 +144,20 @@ def keep_personas() -> None:
             persona_scores.recompute()
 
 
+def read_mailboxes() -> None:
+    """Reads the bounces, complaints and answers that wait in senders' mailboxes, one organisation after the other."""
+    runner: Runner = current_app.extensions["runner"]
+    with transaction():
+        organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
+    for org_id in organizations:
+        try:
+            with _in_scope(runner.app, org_id):
+                mailbox_polling.poll(org_id, runner.stopping)
+        except Exception:
+            # Of one organisation; its messages are still unread, and the next tick reads them.
+            logger.exception("mailboxes could not be read", org_id=org_id)
+
+
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("confirm", 1, ask_for_consent, "Asks people to confirm their consent", everywhere=True),
@@ -153,6 +167,7 @@ JOBS = [
     Job("segments", 1, keep_segments, "Brings segments up to date with changed leads and the clock"),
     Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
     Job("personas", 86400, keep_personas, "Reckons afresh how sure we are who is which persona"),
+    Job("mailboxes", 60, read_mailboxes, "Reads bounces, complaints and answers out of senders' mailboxes"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(
         "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"

@@ -19,6 +19,7 @@ OPEN_TO_ALL = {
     "static", "account.sign_in", "account.sign_in_link", "account.welcome", "public.pixel", "public.click",
     "public.unsubscribe", "public.unsubscribe_post", "public.confirm", "public.confirm_post", "public.preferences",
     "public.preferences_post", "public.view", "public.healthz", "public.readyz", "openapi_document",
+    "smtp_webhooks.receive",
 }  # fmt: skip
 EVERYONE_SIGNED_IN = {
     "home.page", "account.page", "account.sign_out", "account.sign_out_everywhere", "account.theme", "openapi_page",
