@@ -110,7 +110,9 @@ Hello
 """)
 
 
-def letter(to: str, subject: str, body: str, *headers: str, author: str = "lead0@example.com", name: str = "1") -> bytes:
+def letter(
+    to: str, subject: str, body: str, *headers: str, author: str = "lead0@example.com", name: str = "1"
+) -> bytes:
     """A plain message with some headers more."""
     more = "".join(f"{header}\n" for header in headers)
     return crlf(

@@ -40,18 +40,24 @@ def test_real_bounces_are_told_apart_and_no_soft_one_is_taken_for_a_hard_one():
     wanted = {name: expected(name, said.get(name, "nothing")) for name in messages}
     got = {name: read(raw).kind for name, raw in messages.items()}
     wrong = {name: (wanted[name], got[name]) for name in messages if got[name] != wanted[name]}
-    print(f"\n{len(messages)} real bounces, {len(messages) - len(wrong)} told right: {dict(Counter(got.values()))} {wrong}")
+    print(
+        f"\n{len(messages)} real bounces, {len(messages) - len(wrong)} told right: {dict(Counter(got.values()))} {wrong}"
+    )
     assert len(messages) >= 100
     assert not [name for name in wrong if got[name] == "hard"]
     assert len(wrong) <= len(messages) * 0.02
 
 
 def test_the_addresses_of_real_bounces_are_found():
-    found = [read(raw).recipient for name, raw in corpus.bounces().items() if name.startswith(("dsn", "exim", "qmail_0"))]
+    found = [
+        read(raw).recipient for name, raw in corpus.bounces().items() if name.startswith(("dsn", "exim", "qmail_0"))
+    ]
     assert sum("@" in recipient for recipient in found) >= 25
 
 
-@pytest.mark.parametrize(("action", "status", "diagnostic", "kind"), [row[1:] for row in MODERN], ids=[r[0] for r in MODERN])
+@pytest.mark.parametrize(
+    ("action", "status", "diagnostic", "kind"), [row[1:] for row in MODERN], ids=[r[0] for r in MODERN]
+)
 def test_todays_systems(action, status, diagnostic, kind):
     report = read(dsn("bounce-x@lone.example", action=action, status=status, diagnostic=diagnostic))
     assert report.kind == kind
@@ -60,7 +66,9 @@ def test_todays_systems(action, status, diagnostic, kind):
         assert report.recipient == "lead0@example.com"
 
 
-@pytest.mark.parametrize(("subject", "headers", "body"), [row[1:] for row in AUTO_REPLIES], ids=[r[0] for r in AUTO_REPLIES])
+@pytest.mark.parametrize(
+    ("subject", "headers", "body"), [row[1:] for row in AUTO_REPLIES], ids=[r[0] for r in AUTO_REPLIES]
+)
 def test_answers_of_machines_are_no_bounces(subject, headers, body):
     for returned in ([], ["Return-Path: <>"]):
         assert read(letter("bounce-x@lone.example", subject, body, *headers, *returned)).kind == "auto_reply"
@@ -92,7 +100,9 @@ def test_a_read_receipt_is_no_bounce():
     raw = dsn("x@lone.example").replace(b"report-type=delivery-status", b"report-type=disposition-notification")
     raw = raw.replace(b"message/delivery-status", b"message/disposition-notification")
     raw = raw.replace(b"Action: failed", b"Disposition: manual-action/MDN-sent-manually; displayed")
-    raw = raw.replace(b"Reporting-MTA: dns; mx.example.com\r\n", b"").replace(b"\r\n\r\nFinal-Recip", b"\r\nFinal-Recip")
+    raw = raw.replace(b"Reporting-MTA: dns; mx.example.com\r\n", b"").replace(
+        b"\r\n\r\nFinal-Recip", b"\r\nFinal-Recip"
+    )
     assert read(raw.replace(b"Auto-Submitted: auto-replied\r\n", b"")).kind == "other"
 
 
@@ -109,7 +119,10 @@ def test_of_several_recipients_the_mildest_fate_counts():
     assert kind(("failed", "5.2.2"), ("delayed", "4.4.1")) == "delay"
     assert kind(("delivered", "2.0.0")) == kind(("relayed", "2.0.0"), ("failed", "4.4.7")) == "other"
     report = read(dsn("bounce-x@lone.example", more=BLOCK.format("two@example.com", "failed", "4.2.2")))
-    assert [(f.address, f.kind) for f in report.failures] == [("lead0@example.com", "hard"), ("two@example.com", "soft")]
+    assert [(f.address, f.kind) for f in report.failures] == [
+        ("lead0@example.com", "hard"),
+        ("two@example.com", "soft"),
+    ]
 
 
 def test_the_tokens_are_found_where_they_stand():
@@ -131,7 +144,11 @@ def test_the_tokens_are_found_where_they_stand():
 
 def test_a_report_is_the_same_by_whichever_way_it_comes():
     raw = dsn("x@lone.example")
-    assert read(raw).key == read(b"Delivered-To: x@lone.example\r\n" + raw).key != read(dsn("x@lone.example", name="2")).key
+    assert (
+        read(raw).key
+        == read(b"Delivered-To: x@lone.example\r\n" + raw).key
+        != read(dsn("x@lone.example", name="2")).key
+    )
     assert read(b"a").key != read(b"b").key
 
 
@@ -150,7 +167,7 @@ hostile = st.lists(PIECES, max_size=30).map(b"".join) | st.binary(max_size=400)
 @settings(max_examples=600, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(raw=hostile)
 @example(raw=b"Content-Type: message/rfc822\r\n" * 3)
-@example(raw=b"Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\n----\r\n")
+@example(raw=b'Content-Type: multipart/mixed; boundary=""\r\n\r\n--\r\n\r\n----\r\n')
 @example(raw=b"<" * 5000)
 def test_whatever_comes_is_read(raw):
     assert read(raw).kind in KINDS

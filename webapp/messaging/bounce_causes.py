@@ -14,7 +14,9 @@ VAGUE = re.compile(r"[45]\.0\.\d+|5\.3\.0|5\.5\.[0-9]+|5\.9\.\d+")
 STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 # In running text only where it stands as a code does, for there are addresses of machines and versions of programs.
 STATUS_IN_TEXT = re.compile(r"(?:(?:^|\s)[45]\d\d[ :-]+|\(?#|--\s|error message )([45]\.[0-7]\.\d{1,3})(?![\d.])", re.M)
-REPLY = re.compile(r"(?:said:?|error:?|replied:?|returned:?|response:?|smtp;|^|>>>)\s*([45]\d\d)(?=[\s:-]|$)", re.I | re.M)
+REPLY = re.compile(
+    r"(?:said:?|error:?|replied:?|returned:?|response:?|smtp;|^|>>>)\s*([45]\d\d)(?=[\s:-]|$)", re.I | re.M
+)
 # RFC 5321: these replies speak of the mailbox, the other fives of the message, the server or the session.
 OF_THE_MAILBOX = ("550", "551", "553")
 

@@ -25,9 +25,7 @@ class NotYet(Refused):
         super().__init__("This message is still being sent. Tell this again in a minute.")
 
 
-def bounced(
-    send_id: int, kind: str, code: str, message: str, event_id: str, at: datetime | None = None
-) -> bool:
+def bounced(send_id: int, kind: str, code: str, message: str, event_id: str, at: datetime | None = None) -> bool:
     """Records that a message came back. kind: hard or soft. code: 5.1.1 and the like, or "". message: the words of the
     server. event_id: the same whenever this bounce is told. at: UTC, now if not given.
 
@@ -79,9 +77,7 @@ def complained(send_id: int, event_id: str, at: datetime | None = None) -> bool:
     run("UPDATE sends SET bounce_type = 'complaint', updated_at = now() WHERE id = :id", id=send_id)
     _bar(send, "complaint")
     if send.lead_id:
-        consents.set_consent(
-            send.lead_id, send.channel, "unsubscribed", source="complaint", evidence=f"send {send.id}"
-        )
+        consents.set_consent(send.lead_id, send.channel, "unsubscribed", source="complaint", evidence=f"send {send.id}")
     _tell(send, "email_complained", {}, at)
     if first:
         meters.count(send.sender_id, Counter(complaints=1))

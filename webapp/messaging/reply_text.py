@@ -13,7 +13,9 @@ QUOTED = re.compile(
     re.I | re.M,
 )
 # A line broken after the address: "On Monday Ada <a@b.example>\nwrote:".
-BROKEN = re.compile(r"^(?:on|am|le|el|il|op) [^\n]{4,200}\n[^\n]{0,80}\b(?:wrote|schrieb|a [ée]crit|escribi[óo]):\s*$", re.I | re.M)
+BROKEN = re.compile(
+    r"^(?:on|am|le|el|il|op) [^\n]{4,200}\n[^\n]{0,80}\b(?:wrote|schrieb|a [ée]crit|escribi[óo]):\s*$", re.I | re.M
+)
 SIGNATURE = re.compile(r"^-- ?$", re.M)
 
 
