@@ -12,4 +12,6 @@ def pytest_collection_modifyitems(items) -> None:
     if POSTFIX is None:
         for item in items:
             if item.get_closest_marker("postfix"):
-                item.add_marker(pytest.mark.skip(reason="NOT RUN: no Postfix on this machine, or not allowed to start one"))
+                item.add_marker(
+                    pytest.mark.skip(reason="NOT RUN: no Postfix on this machine, or not allowed to start one")
+                )

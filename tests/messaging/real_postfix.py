@@ -72,7 +72,8 @@ def refusing(command: str, *reply: str):
     """A server that refuses every recipient: -f for good or -r for now, with a reply (-B or -b). Yields its port."""
     port = free_port()
     process = subprocess.Popen(
-        [tool("smtp-sink"), "-u", "nobody", command, "RCPT", *reply, f"127.0.0.1:{port}", "100"], stderr=subprocess.DEVNULL
+        [tool("smtp-sink"), "-u", "nobody", command, "RCPT", *reply, f"127.0.0.1:{port}", "100"],
+        stderr=subprocess.DEVNULL,
     )
     try:
         _wait(port)
