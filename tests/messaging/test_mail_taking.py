@@ -196,7 +196,7 @@ def test_answers_of_people_are_handed_on(cast, tx, sent, inbox):
     assert taken(tx, raw, cast.org) == "replied"
     (told,) = inbox
     assert (told.channel, told.from_address, told.to_address) == ("email", "lead0@example.com", "hello@lone.example")
-    assert (told.body, told.answers) == ("Yes, call me!", sent[0])
+    assert (told.body, told.answers) == ("Yes, call me!", signer().pack("message", cast.org, sent[0]))
     assert told.received_at == datetime(2026, 11, 25, 12, tzinfo=UTC) or told.received_at <= datetime.now(UTC)
     assert told.provider_message_id == f"mail:{read(raw).key}"
 

@@ -94,7 +94,7 @@ def _reply(report: Report, about: Whose | None, sender: Sender | None) -> str:
         to_address=sender.reply_to or sender.address,
         body=written(parts),
         provider_message_id=f"mail:{report.key}",
-        answers=about.send_id if about else None,
+        answers=signer().pack("message", *about) if about else None,
         received_at=_sent_at(parts.header("Date")),
     )
     return "replied"
