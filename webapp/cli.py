@@ -1,11 +1,14 @@
 """The command line: `flask --app wsgi ...`."""
 
+import sys
+
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
 from webapp import demo
 from webapp.audience import scores
+from webapp.messaging import mail_pipe
 from webapp.platform import api_tokens, jobs, organizations, users
 from webapp.platform.db import db, rows, transaction
 from webapp.platform.errors import Invalid, Refused
@@ -65,6 +68,13 @@ def token(email: str, hours: int) -> None:
     click.echo(printed)
 
 
+@click.command("bounce")
+@click.argument("recipient", default="")
+def bounce(recipient: str) -> None:
+    """Takes a bounce, complaint or answer from standard input, for a mail server's pipe. RECIPIENT: whom it was for."""
+    sys.exit(mail_pipe.take(sys.stdin.buffer.read(), recipient))
+
+
 @scheduler_commands.command("status")
 def scheduler_status() -> None:
     """Shows which process leads and how each job last went."""
@@ -80,5 +90,5 @@ def scheduler_status() -> None:
 
 def init_app(app: Flask) -> None:
     """Adds the commands."""
-    for command in (seed, token, user_commands, scheduler_commands):
+    for command in (seed, token, bounce, user_commands, scheduler_commands):
         app.cli.add_command(command)

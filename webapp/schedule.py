@@ -14,7 +14,7 @@ from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch, replanning
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
 from webapp.campaigns.turns import Turns
-from webapp.messaging import confirmations, health, mailbox
+from webapp.messaging import confirmations, health, mailbox, mailbox_polling
 from webapp.messaging.meters import HEALTH
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
@@ -177,6 +177,20 @@ def judge_senders() -> None:
             logger.exception("senders not judged", org_id=org_id)
 
 
+def read_mailboxes() -> None:
+    """Reads the bounces, complaints and answers that wait in senders' mailboxes, one organisation after the other."""
+    runner: Runner = current_app.extensions["runner"]
+    with transaction():
+        organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
+    for org_id in organizations:
+        try:
+            with _in_scope(runner.app, org_id):
+                mailbox_polling.poll(org_id, runner.stopping)
+        except Exception:
+            # Of one organisation; its messages are still unread, and the next tick reads them.
+            logger.exception("mailboxes could not be read", org_id=org_id)
+
+
 JOBS = [
     Job("send", 1, send, "Starts due campaigns and sends their batches", everywhere=True),
     Job("plan", 1, plan, "Plans again what is left of campaigns when limits change or a day was missed"),
@@ -188,6 +202,7 @@ JOBS = [
     Job("scores", 5, keep_scores, "Works out scores after rules were changed, and every hour because points fade"),
     Job("health", 300, judge_senders, "Works out the health of senders, and holds those that go wrong"),
     Job("personas", 86400, keep_personas, "Reckons afresh how sure we are who is which persona"),
+    Job("mailboxes", 60, read_mailboxes, "Reads bounces, complaints and answers out of senders' mailboxes"),
     Job("forget-ticks", 60, jobs.prune, "Forgets ticks older than 14 days"),
     Job(
         "clean-up", 3600, clean_up, "Forgets answered keys, mailbox overflow, old uploads and leads deleted 30 days ago"

@@ -28,6 +28,8 @@ COUNTED = {
     "machine_opened": "count(*) FILTER (WHERE machine_open_count > 0)", "clicks": "sum(click_count)",
     "clicked": "count(clicked_at)", "unsubscribed": "count(unsubscribed_at)",
     "skipped": "count(*) FILTER (WHERE status = 'skipped')",
+    "bounced": "count(*) FILTER (WHERE status = 'bounced')",
+    "complaints": "count(*) FILTER (WHERE bounce_type = 'complaint')",
 }  # fmt: skip
 
 

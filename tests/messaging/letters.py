@@ -39,14 +39,19 @@ def row(**changed: Any) -> SimpleNamespace:
     return SimpleNamespace(**(values | changed))
 
 
-def received(message: Message) -> EmailMessage:
-    """Checks that the bytes may go over the wire and returns the message a receiver has: dots unstuffed, parsed."""
-    data = message.data
+def check_wire(data: bytes) -> None:
+    """Checks that the bytes may go over the wire."""
     assert data.endswith(b"\r\n") and not data.startswith(b".")
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n|[\x00\x80-\xff]", data), "bare CR or LF, NUL or eight bits"
     lines = data.split(b"\r\n")
     assert max(map(len, lines)) <= 998
     assert not [line for line in lines if line.startswith(b".") and not line.startswith(b"..")]
+
+
+def received(message: Message) -> EmailMessage:
+    """Checks that the bytes may go over the wire and returns the message a receiver has: dots unstuffed, parsed."""
+    data = message.data
+    check_wire(data)
     return email.message_from_bytes(re.sub(rb"(?m)^\.\.", b".", data), policy=email.policy.default)
 
 

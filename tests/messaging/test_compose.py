@@ -1,10 +1,12 @@
 """Messages: built by splicing, read back with the standard library. Whatever people typed, the headers are the intended
 ones, the bodies are what was rendered, and the bytes may go over the wire."""
 
-import email
+import email.policy
 import re
 import unicodedata
+from dataclasses import dataclass
 from email.header import decode_header, make_header
+from email.parser import BytesHeaderParser
 from email.utils import parseaddr
 from html import unescape
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.messaging.letters import HTML, SIGNER, TEXT, body, composer, head, received, row
+from tests.messaging.letters import HTML, SIGNER, TEXT, body, check_wire, composer, head, received, row
 from webapp.messaging.compose import Bodies, Composer, trackable
 from webapp.messaging.headers import Unsendable, carried
 
@@ -20,6 +22,7 @@ HEADERS = [
     "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "From", "List-Id", "List-Unsubscribe-Post", "MIME-Version",
     "Content-Type",
 ]  # fmt: skip
+WITH_REPLY = [*HEADERS[:6], "Reply-To", *HEADERS[6:]]
 NASTY = (
     "\r", "\n", "\r\n", "\0", "\x0b", "\x1b[31m", "\x7f", "\x85", "\u2028", "\u202e", "\r\nBcc: all@example.com", "\r\n\r\n<b>",
     "=?utf-8?q?=42cc?=", "=?", "?=", '"', "\\", ",", ";", ":", "<", ">", "(", ")", "@", ".", "é", "ß", "東京", "😀", "👨‍👩‍👧", "🫨",
@@ -43,30 +46,77 @@ def shown(text: str) -> str:
 
 def mailbox(message, header: str) -> tuple[str, str]:
     # By the older parser: the newer one of Python 3.11 puts spaces between the encoded words of a long name.
-    name, address = parseaddr(email.message_from_bytes(message.data)[header])
+    name, address = parseaddr(message[header])
     return str(make_header(decode_header(name))), address
 
 
-@many
-@given(subject=anything, name=anything, sender=anything, company=anything, address=addresses)
-@example(
-    subject="👨‍👩‍👧 🫨 family",
-    name="=?utf-8?q?x?=",
-    sender='A "B" C, Inc.',
-    company="a\r\nb",
-    address="a.b@mail.example.com",
-)
-@example(subject="é" * 500, name="😀" * 400, sender="ü" * 400, company="x", address="a@mail.example.com")
-def test_the_headers_are_the_intended_ones_whatever_people_typed(subject, name, sender, company, address):
-    made = composer(subject="{{ first_name }}", from_name=sender, company=company)
-    message = made.build(row(first_name=subject, recipient_name=name, recipient_address=address))
-    parsed = received(message)
-    assert parsed.keys() == HEADERS
-    assert parsed["Subject"] == shown(subject)
-    for header, expected, at in (("To", name, address), ("From", sender, "hello@lone.example")):
-        assert mailbox(message, header) == (shown(expected), at)
-    assert message.recipient == address
-    assert not parsed.defects and all(not value.defects for value in parsed.values())
+MESSAGES = 4  # built from the strings of one example
+STRINGS = 10_000  # subjects, names of senders and recipients, and header values, altogether
+
+
+@dataclass
+class Tally:
+    strings: int = 0
+    messages: int = 0
+
+
+def check_headers(subject: str, name: str, sender: str, own: str, reply_to: str) -> None:
+    """Builds a message with these strings in its headers and reads it back: exactly the intended headers, the values as
+    they were given but for their spaces."""
+    made = composer(subject="{{ first_name }}{{ attributes.own }}", from_name=sender, company=own, reply_to=reply_to)
+    message = made.build(
+        row(first_name=subject, recipient_name=name, recipient_address=reply_to, attributes={"own": own})
+    )
+    check_wire(message.data)
+    top, _, rest = message.data.partition(b"\r\n\r\n")
+    # Where the headers end the body begins, and nothing of what was typed stands between them.
+    assert rest.startswith(f"--{made.boundary}\r\nContent-Type: text/plain".encode())
+    parsed = BytesHeaderParser(policy=email.policy.default).parsebytes(top)
+    old = BytesHeaderParser().parsebytes(top)
+    assert parsed.keys() == old.keys() == WITH_REPLY
+    values = dict(parsed.items())
+    assert values["Subject"] == shown(subject + own)
+    for header, expected, at in (("To", name, reply_to), ("From", sender, "hello@lone.example")):
+        assert mailbox(old, header) == (shown(expected), at)
+    assert values["Reply-To"] == reply_to == message.recipient
+    assert values["Message-ID"] == message.message_id and values["List-Id"] == "<lone-star.lone.example>"
+    assert not parsed.defects and not any(value.defects for value in values.values())
+
+
+def test_the_headers_are_the_intended_ones_whatever_people_typed():
+    tally = Tally()
+    each = st.lists(st.tuples(anything, anything, anything, anything), min_size=MESSAGES, max_size=MESSAGES)
+
+    @settings(
+        max_examples=STRINGS // MESSAGES // 4 + 25,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(given_strings=each, address=addresses)
+    def every(given_strings, address):
+        for strings in given_strings:
+            check_headers(*strings, address)
+            tally.strings += len(strings)
+            tally.messages += 1
+
+    every()
+    print(f"\n{tally.strings:,} strings in the headers of {tally.messages:,} messages: no header more, none less")
+    assert tally.strings >= STRINGS
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [
+        ("👨‍👩‍👧 🫨 family", "=?utf-8?q?x?=", 'A "B" C, Inc.', "a\r\nb", "a.b@mail.example.com"),
+        ("é" * 500, "😀" * 400, "ü" * 400, "x", "a@mail.example.com"),
+        ("Hi\r\nBcc: all@example.com", "Ada\r\n\r\n<b>", "Desk\nTo: x@y.example", "\r\n.\r\nMAIL FROM:<>", "a@mail.example.com"),
+        ("\r\n" * 40, "\0" * 40, "\u2028" * 40, "\x85", "a@mail.example.com"),
+        ("", "", "", "", "a@mail.example.com"),
+    ],
+)  # fmt: skip
+def test_what_would_break_headers_stands_in_them_as_text(strings):
+    check_headers(*strings)
 
 
 @many

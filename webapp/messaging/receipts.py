@@ -78,6 +78,11 @@ def _send(send_id: int) -> Any:
     return one("SELECT * FROM sends WHERE id = :id", id=send_id)
 
 
+def went_out(send_id: int) -> Any:
+    """Notes that a send did go out, whatever was known of it before. Returns it, locked. Raises NotFound."""
+    return _send(send_id)
+
+
 def _event(send: Any, kind: str, seen: dict[str, Any], repeat_seconds: int = REPEAT_SECONDS) -> bool:
     """Writes a receipt. Returns False where the same was told within the last seconds; nothing is written then."""
     # Looking before writing is exact: the send is locked, so no other receipt of it is being written.

@@ -44,6 +44,7 @@ from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.suppressions.routes import suppression_pages
 from webapp.web.templates.room import template_pages
 from webapp.web.users.routes import user_pages
+from webapp.web.webhooks.smtp import smtp_webhooks
 
 CSP = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; font-src 'self'; object-src 'none';"
@@ -53,7 +54,7 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
     template_pages, campaign_pages, mailbox_pages, sender_pages, sending_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
-    suppression_pages, privacy_pages, delivery_pages, public,
+    suppression_pages, privacy_pages, delivery_pages, public, smtp_webhooks,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()
@@ -100,6 +101,7 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(room)
     # The token in the address is the authority there; mail programs post without cookies (RFC 8058).
     csrf.exempt(public)
+    csrf.exempt(smtp_webhooks)
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_leave)

@@ -1,0 +1,218 @@
+"""What comes back by e-mail, made as the systems in use today make it: bounces, complaints, answers of machines and of
+people. The old shapes come out of the corpus (see tests.corpus)."""
+
+from webapp.platform.signing import signer
+
+DOMAIN = "lone.example"
+
+
+def return_path(org: int, send: int, domain: str = DOMAIN) -> str:
+    return f"bounce-{signer().pack('bounce', org, send)}@{domain}"
+
+
+def message_id(org: int, send: int) -> str:
+    return f"<{signer().pack('message', org, send)}@{DOMAIN}>"
+
+
+def crlf(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode()
+
+
+def dsn(
+    to: str, recipient: str = "lead0@example.com", *, action: str = "failed", status: str = "5.1.1",
+    diagnostic: str = "smtp; 550 5.1.1 User unknown", returned: str = "<x@y>", name: str = "1", more: str = "",
+) -> bytes:  # fmt: skip
+    """A bounce after RFC 3464 as Postfix writes it. more: further blocks of recipients."""
+    return crlf(f"""Return-Path: <>
+Date: Wed, 25 Nov 2026 10:00:00 +0000 (UTC)
+From: MAILER-DAEMON@mx.example.com (Mail Delivery System)
+Subject: Undelivered Mail Returned to Sender
+To: {to}
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b1"
+Message-Id: <report-{name}@mx.example.com>
+
+--b1
+Content-Description: Notification
+Content-Type: text/plain; charset=us-ascii
+
+This is the mail system at host mx.example.com.
+
+I'm sorry to have to inform you that your message could not
+be delivered to one or more recipients. It's attached below.
+
+<{recipient}>: host mail.example.com said: {diagnostic.partition("; ")[2]}
+
+--b1
+Content-Description: Delivery report
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.com
+Arrival-Date: Wed, 25 Nov 2026 09:59:58 +0000 (UTC)
+
+Final-Recipient: rfc822; {recipient}
+Original-Recipient: rfc822;{recipient}
+Action: {action}
+Status: {status}
+Diagnostic-Code: {diagnostic}
+{more}
+--b1
+Content-Description: Undelivered Message Headers
+Content-Type: text/rfc822-headers
+
+From: Lone Star <hello@{DOMAIN}>
+To: {recipient}
+Subject: Your spam quota is full
+Message-ID: {returned}
+
+--b1--
+""")
+
+
+def arf(to: str, *, feedback: str = "abuse", returned: str = "<x@y>", name: str = "1") -> bytes:
+    """A complaint after RFC 5965, as feedback loops send it."""
+    return crlf(f"""From: <abusedesk@mail.example.com>
+Date: Wed, 25 Nov 2026 17:40:36 GMT
+Subject: FW: Your offer
+To: {to}
+Message-ID: <complaint-{name}@mail.example.com>
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=feedback-report; boundary="part1"
+
+--part1
+Content-Type: text/plain; charset="US-ASCII"
+
+This is an email abuse report for an email message received from IP 192.0.2.1.
+
+--part1
+Content-Type: message/feedback-report
+
+Feedback-Type: {feedback}
+User-Agent: SomeGenerator/1.0
+Version: 1
+Original-Mail-From: <hello@{DOMAIN}>
+Original-Rcpt-To: <lead0@example.com>
+
+--part1
+Content-Type: message/rfc822
+Content-Disposition: inline
+
+From: Lone Star <hello@{DOMAIN}>
+Received: from mail.{DOMAIN} by mail.example.com
+To: <lead0@example.com>
+Subject: Your offer
+Message-ID: {returned}
+
+Hello
+
+--part1--
+""")
+
+
+def letter(
+    to: str, subject: str, body: str, *headers: str, author: str = "lead0@example.com", name: str = "1"
+) -> bytes:
+    """A plain message with some headers more."""
+    more = "".join(f"{header}\n" for header in headers)
+    return crlf(
+        f"From: Ada Lead <{author}>\nTo: {to}\nSubject: {subject}\nDate: Wed, 25 Nov 2026 12:00:00 +0000\n"
+        f"Message-ID: <letter-{name}@example.com>\n{more}Content-Type: text/plain; charset=utf-8\n\n{body}\n"
+    )
+
+
+# Of answers that nobody wrote: who made it, subject, further headers, body.
+AUTO_REPLIES = [
+    ("Outlook", "Automatic reply: Your offer", ["Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: All",
+     "X-MS-Exchange-Inbox-Rules-Loop: lead0@example.com"], "I am out of the office until Monday."),
+    ("Outlook, German", "Automatische Antwort: Ihr Angebot", ["Auto-Submitted: auto-generated"],
+     "Ich bin bis Montag nicht im Büro. In dringenden Fällen: +49 30 550 5512."),
+    ("Exchange 2003", "Out of Office AutoReply: Your offer", [], "I have no access. My account is disabled meanwhile."),
+    ("Gmail vacation", "On vacation Re: Your offer", ["Auto-Submitted: auto-replied", "Precedence: bulk",
+     "X-Autoreply: yes"], "I'm at the beach. This mailbox is full of sand."),
+    ("Exim autoreply", "Your offer", ["Auto-Submitted: auto-replied", "In-Reply-To: <x@y>"], "I will read it soon."),
+    ("Exim vacation, own subject", "Away from my mail", ["Precedence: junk"], "Back on the 4th."),
+    ("vacation(1)", "away from my mail", ["Precedence: bulk"], "I will not be reading my mail for a while."),
+    ("Sieve vacation", "Auto: Your offer", ["Auto-Submitted: auto-replied (vacation)", "Precedence: bulk"], "Bye."),
+    ("Yahoo", "Auto Response", ["X-Autogenerated: Reply"], "I can not be reached."),
+    ("cPanel", "Autoreply", ["X-Autorespond: Your offer", "Precedence: auto_reply", "Auto-Submitted: auto-replied"], "Hi"),
+    ("Lotus Notes", "Ada Lead is out of the office.", [], "I will be out of the office starting 11/20/2026."),
+    ("French", "Réponse automatique : Votre offre", ["Auto-Submitted: auto-generated"], "Je suis absent."),
+    ("Spanish", "Respuesta automática: Oferta", ["Auto-Submitted: auto-generated"], "Estoy fuera."),
+    ("Encoded", "=?utf-8?B?QXV0b21hdGljIHJlcGx5OiBIaQ==?=", [], "Away."),
+    ("Zendesk", "[Request received] Your offer", ["Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: All"],
+     "Your request (550512) has been received."),
+    ("Challenge", "Please confirm your message to lead0@example.com", ["Auto-Submitted: auto-replied"],
+     "Your message has been held. Click here so that it can be delivered."),
+    ("Boxbe", "Your offer (Boxbe: verification required)", ["Auto-Submitted: auto-replied"], "Delivery is delayed."),
+    ("TMDA", "Please confirm your message", ["X-TMDA-Confirm-Address: x@example.com"], "Reply to this message."),
+    ("Earthlink", "Re: Your offer (Sender Verification)", ["Precedence: bulk"], "I use a spam blocker."),
+    ("Left the company", "Automatic reply: Your offer", ["Auto-Submitted: auto-replied"],
+     "This address is no longer valid. User unknown. Your message could not be delivered."),
+]  # fmt: skip
+
+# Of today's large systems, as their pages document them: name, Action, Status, Diagnostic-Code, what it is.
+MODERN = [
+    ("Gmail, nobody", "failed", "5.1.1", "smtp; 550-5.1.1 The email account that you tried to reach does not exist. "
+     "Please try 550-5.1.1 double-checking the recipient's email address for typos or unnecessary spaces. 550 5.1.1 "
+     "https://support.google.com/mail/?p=NoSuchUser - gsmtp", "hard"),
+    ("Gmail, disabled", "failed", "5.2.1", "smtp; 550 5.2.1 The email account that you tried to reach is disabled.", "hard"),
+    ("Gmail, full", "failed", "5.2.2", "smtp; 552-5.2.2 The email account that you tried to reach is over quota and "
+     "inactive.", "soft"),
+    ("Gmail, full for now", "failed", "4.2.2", "smtp; 452-4.2.2 The recipient's inbox is out of storage space.", "soft"),
+    ("Gmail, too fast", "failed", "4.2.1", "smtp; 450-4.2.1 The user you are trying to contact is receiving mail at a "
+     "rate that prevents additional messages from being delivered.", "soft"),
+    ("Gmail, too fast for good", "failed", "5.2.1", "smtp; 550-5.2.1 The user you are trying to contact is receiving "
+     "mail at a rate that prevents additional messages from being delivered.", "soft"),
+    ("Gmail, spam", "failed", "5.7.1", "smtp; 550-5.7.1 Our system has detected that this message is likely unsolicited "
+     "mail.", "soft"),
+    ("Gmail, unaligned", "failed", "5.7.26", "smtp; 550-5.7.26 This mail has been blocked because the sender is "
+     "unauthenticated.", "soft"),
+    ("Microsoft, nobody", "failed", "5.1.10", "smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP "
+     "address lookup", "hard"),
+    ("Microsoft, nobody at the edge", "failed", "5.1.1", "smtp;550 5.1.1 <lead0@example.com>: Recipient address rejected: "
+     "User unknown", "hard"),
+    ("Microsoft, Outlook.com", "failed", "5.5.0", "smtp;550 5.5.0 Requested action not taken: mailbox unavailable", "hard"),
+    ("Microsoft, denied", "failed", "5.4.1", "smtp;550 5.4.1 Recipient address rejected: Access denied.", "soft"),
+    ("Microsoft, full", "failed", "5.2.2", "smtp;554 5.2.2 mailbox full; STOREDRV.Deliver.Exception:QuotaExceededException",
+     "soft"),
+    ("Microsoft, expired", "failed", "4.4.7", "smtp;550 4.4.7 QUEUE.Expired; message expired", "soft"),
+    ("Microsoft, banned", "failed", "5.7.606", "smtp;550 5.7.606 Access denied, banned sending IP [192.0.2.1].", "soft"),
+    ("Microsoft, policy", "failed", "5.7.133", "smtp;550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup", "soft"),
+    ("Microsoft, no route", "failed", "5.4.4", "smtp;550 5.4.4 ROUTING.NoConnectorForAddressType; unable to route", "hard"),
+    ("Microsoft, no domain", "failed", "5.4.310", "smtp;550 5.4.310 DNS domain nowhere.example does not exist", "soft"),
+    ("Yahoo, nobody", "failed", "5.0.0", "smtp; 554 delivery error: dd This user doesn't have a yahoo.com account "
+     "(lead0@yahoo.com) [0] - mta4.mail.bf1.yahoo.com", "hard"),
+    ("Yahoo, nobody today", "failed", "5.0.0", "smtp; 552 1 Requested mail action aborted, mailbox not found", "hard"),
+    ("Yahoo, deferred", "failed", "4.7.0", "smtp; 421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to "
+     "user complaints", "soft"),
+    ("iCloud, full", "failed", "5.2.2", "smtp; 552 5.2.2 <lead0@icloud.com>: user is over quota", "soft"),
+    ("AOL, local policy", "failed", "5.0.0", "smtp; 554 5.7.1 [HVU:B1] Message blocked due to its reputation", "soft"),
+    ("Postfix, nobody", "failed", "5.1.1", "smtp; 550 5.1.1 <lead0@example.com>: Recipient address rejected: User unknown "
+     "in local recipient table", "hard"),
+    ("Postfix, no domain", "failed", "5.4.4", "X-Postfix; Host or domain name not found. Name service error for "
+     "name=nowhere.example type=AAAA: Host not found", "hard"),
+    ("Postfix, resolver", "failed", "4.4.3", "X-Postfix; Host or domain name not found. Name service error for "
+     "name=example.com type=MX: Host not found, try again", "soft"),
+    ("Postfix, waited", "failed", "4.4.1", "X-Postfix; connect to mx.example.com[192.0.2.9]:25: Connection timed out", "soft"),
+    ("Postfix, greylisted for too long", "failed", "4.2.0", "smtp; 450 4.2.0 <lead0@example.com>: Recipient address "
+     "rejected: Greylisted", "soft"),
+    ("Postfix, relay", "failed", "5.7.1", "smtp; 554 5.7.1 <lead0@example.com>: Relay access denied", "soft"),
+    ("Postfix, too large", "failed", "5.3.4", "smtp; 552 5.3.4 Message size exceeds fixed limit", "soft"),
+    ("Postfix, loop", "failed", "5.4.6", "X-Postfix; mail for example.com loops back to myself", "soft"),
+    ("Exim, nobody", "failed", "5.0.0", "smtp; 550 No Such User Here", "hard"),
+    ("Exim, no domain", "failed", "5.0.0", "smtp; Unrouteable address: all relevant MX records point to non-existent "
+     "hosts", "hard"),
+    ("Exim, quota", "failed", "5.0.0", "smtp; mailbox is full: retry timeout exceeded", "soft"),
+    ("Exim, blocked", "failed", "5.0.0", "smtp; 550 JunkMail rejected - [192.0.2.1] is in an RBL", "soft"),
+    ("Spamhaus", "failed", "5.0.0", "smtp; 554 Service unavailable; Client host [192.0.2.1] blocked using "
+     "zen.spamhaus.org", "soft"),
+    ("Mimecast", "failed", "5.0.0", "smtp; 550 Rejected by header based manually Blocked Senders", "soft"),
+    ("Proofpoint", "failed", "5.0.0", "smtp; 550 5.7.0 Local Policy Violation", "soft"),
+    ("Dovecot, full", "failed", "5.2.2", "x-unix; 552 5.2.2 Quota exceeded (mailbox for user is full)", "soft"),
+    ("Postfix, delay", "delayed", "4.4.1", "X-Postfix; connect to mx.example.com[192.0.2.9]:25: No route to host", "delay"),
+    ("Microsoft, delay with a five", "delayed", "5.1.1", "smtp;550 5.1.1 not yet", "delay"),
+    ("Delivered", "delivered", "2.0.0", "smtp; 250 2.0.0 Ok: queued", "other"),
+    ("Relayed", "relayed", "2.0.0", "smtp; 250 Ok", "other"),
+    ("Expanded", "expanded", "2.0.0", "smtp; 250 Ok", "other"),
+]  # fmt: skip
