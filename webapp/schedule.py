@@ -14,7 +14,7 @@ from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch, replanning
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
 from webapp.campaigns.turns import Turns
-from webapp.messaging import confirmations, health, mailbox, mailbox_polling
+from webapp.messaging import confirmations, health, intents, mailbox, mailbox_polling
 from webapp.messaging.meters import HEALTH
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
@@ -145,12 +145,14 @@ def keep_scores() -> None:
 
 def clean_up() -> None:
     """Forgets what nobody needs any more: answered idempotency keys, mailbox overflow, old uploads, leads deleted long
-    ago. Gives every organisation its own confirmation message, to be worded before it is first sent."""
+    ago. Gives every organisation its own confirmation message, to be worded before it is first sent, and the usual rules
+    by which replies are sorted."""
     with transaction():
         organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
     for org_id in organizations:
         with transaction(org_id):
             confirmations.template()
+            intents.ensure_defaults()
             idempotency.prune()
             mailbox.prune()
             leads.purge()

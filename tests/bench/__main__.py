@@ -1,9 +1,10 @@
 """Prints the performance table. Bounded: a few minutes on two cores."""
 
-from tests.bench import counting, importing, segmenting, sending
+from tests.bench import counting, importing, receipts, segmenting, sending
 
 if __name__ == "__main__":
     importing.main()
     counting.main()
     segmenting.main()
     sending.main()
+    receipts.main()

@@ -291,3 +291,53 @@ def test_without_the_database_the_pages_are_calm_and_the_pixel_a_picture(app, br
     assert calm.status_code == 503 and "try again in a few minutes" in calm.text and calm.headers["Retry-After"]
     monkeypatch.undo()
     assert browser.get(path("unsubscribe", cast.org, post[1][0])).status_code == 200
+
+
+LOOKS_AHEAD = ({"Sec-Purpose": "prefetch"}, {"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"})
+
+
+def test_asking_for_the_head_of_any_public_page_changes_nothing(browser, cast, post):
+    addresses = [address for method, address in everything_public(cast, post) if method == "GET"]
+    before = state(cast.org)
+    for address in addresses:
+        assert browser.head(address).status_code < 500
+        assert browser.options(address).status_code < 500
+    assert state(cast.org) == before
+
+
+@pytest.mark.parametrize("headers", LOOKS_AHEAD)
+def test_a_browser_that_looks_ahead_is_no_person(browser, cast, post, tx, headers):
+    campaign_id, (first, *_) = post
+    with tx():
+        link_id, lead_id = links.store(campaign_id, URL), send_of(first).lead_id
+    before = state(cast.org)
+    for address in (path("unsubscribe", cast.org, first), path("view", cast.org, first), wishes(cast.org, lead_id)):
+        assert browser.get(address, headers=headers).status_code == 200
+    assert state(cast.org) == before
+    browser.get(path("open", cast.org, first), headers=headers)
+    assert browser.get(path("click", cast.org, first, link_id), headers=headers).status_code == 302
+    with tx():
+        kinds = [row.kind for row in rows("SELECT kind FROM engagement_events ORDER BY id")]
+        assert kinds == ["machine_open", "machine_click"]
+        send = send_of(first)
+        assert (send.status, send.open_count, send.click_count, send.opened_at, send.clicked_at) == (
+            "sent",
+            0,
+            0,
+            None,
+            None,
+        )
+        found = counters(campaign_id)
+        assert found == recount(campaign_id) and not (found["opens"] or found["clicks"])
+        assert not {"email_opened", "email_clicked"} & set(facts(lead_id))
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+def test_a_click_in_a_text_message_is_told_as_one(browser, cast, post, tx, channel):
+    campaign_id, (first, *_) = post
+    with tx():
+        link_id = links.store(campaign_id, URL)
+        run("UPDATE sends SET channel = :channel WHERE id = :id", channel=channel, id=first)
+    browser.get(path("click", cast.org, first, link_id))
+    with tx():
+        assert f"{channel}_clicked" in facts(send_of(first).lead_id)

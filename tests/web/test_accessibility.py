@@ -8,7 +8,7 @@ from tests.web.browser import sign_in
 from tests.web.builder_town import rule, tree
 from webapp.audience import bulk, consents, leads, segments
 from webapp.campaigns import campaigns, plan
-from webapp.messaging import senders, templates
+from webapp.messaging import inbound, intents, senders, templates
 from webapp.platform.clock import now
 from webapp.platform.config import ROOT
 from webapp.platform.db import transaction
@@ -27,6 +27,7 @@ PAGES = (
     "/campaigns/{running}/limits", "/campaigns/{running}/batches", "/campaigns/{running}/recipients",
     "/campaigns/{running}/why/{lead}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp",
     "/senders/{sender}", "/senders/{sender}/records", "/sending", "/sending/portfolios/new",
+    "/replies", "/replies/{reply}", "/reply-rules", "/reply-rules/new", "/reply-rules/{rule}",
     "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
@@ -65,6 +66,9 @@ def furnished(served) -> dict[str, int]:
         running.started_at = now()
         plan.write(running)
         campaigns.pause(running.id).hold_reason = "More than 20 % failed."
+        sender = senders.every()[0]
+        said = (sender.address, "Please call me?", "<1@x.example>", None, now())
+        reply = inbound.receive(sender, "email", "ada@example.com", *said)
         return {
             "several": several.id,
             "running": running.id,
@@ -76,6 +80,8 @@ def furnished(served) -> dict[str, int]:
             "template": template.id,
             "campaign": campaign.id,
             "sender": senders.every()[0].id,
+            "reply": reply.id,
+            "rule": intents.every()[0].id,
         }
 
 

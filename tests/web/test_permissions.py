@@ -10,7 +10,9 @@ import pytest
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
 from webapp.audience import bulk, consents, groups, leads, merges, personas, policies, scores
-from webapp.messaging import holidays, portfolios, senders
+from webapp.messaging import holidays, inbound, intents, portfolios, senders
+from webapp.messaging.senders import Sender
+from webapp.platform.clock import now
 from webapp.platform.db import one, run, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
 from webapp.platform.signing import signer
@@ -21,6 +23,7 @@ OPEN_TO_ALL = {
     "public.unsubscribe", "public.unsubscribe_post", "public.confirm", "public.confirm_post", "public.preferences",
     "public.preferences_post", "public.view", "public.healthz", "public.readyz", "openapi_document",
     "smtp_webhooks.receive",
+    "webhooks.whatsapp_handshake", "webhooks.whatsapp_cloud", "webhooks.twilio",
 }  # fmt: skip
 EVERYONE_SIGNED_IN = {
     "home.page", "account.page", "account.sign_out", "account.sign_out_everywhere", "account.theme", "openapi_page",
@@ -76,8 +79,16 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
             "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive", "outcome": "sent",
             "token": signer().pack("unsubscribe", org, send),
+            "reply_id": replied(smtp, address), "intent_id": intents.every()[0].id,
             "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip
+
+
+def replied(sender: Sender, address: str) -> int:
+    """Returns the id of a reply of a lead."""
+    kept = inbound.receive(sender, "email", address, sender.address, "Hello", "<1@test.example>", None, now())
+    assert kept is not None
+    return kept.id
 
 
 def scoring() -> dict[str, int]:
@@ -221,7 +232,7 @@ def test_a_form_without_its_token_is_refused(app, visit, here, cast):
     admin = visit("admin")
     before = snapshot(cast.org)
     for method, endpoint, rule in routes(app):
-        if method == "POST" and not endpoint.startswith(("public.", "smtp_webhooks.")):
+        if method == "POST" and not endpoint.startswith(("public.", "smtp_webhooks.", "webhooks.")):
             for headers in ({}, {"X-CSRFToken": "forged"}):
                 answer = admin.open(filled(rule, here), method="POST", headers=headers)
                 assert answer.status_code == 400, endpoint

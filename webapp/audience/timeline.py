@@ -1,6 +1,7 @@
 """The timeline: append-only facts about leads. Everything that happens to a lead is written here, in the transaction
 that made it true, and everything that follows leads (segments, automations, attribution) reads it."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -138,6 +139,21 @@ def record_many(facts: Iterable[tuple[int, dict[str, Any]]], type: str, *, at: d
     batch = [{"lead_id": lead_id, "payload": payload, **given} for lead_id, payload in facts]
     if batch:
         db.session.execute(insert(LeadEvent), batch)
+        work.wake(FOLLOWED)
+
+
+def record_dated(facts: Iterable[tuple[int, str, dict[str, Any], datetime]]) -> None:
+    """Adds many facts, each of its own type and time: (lead id, type, payload, UTC) each."""
+    told = [
+        {"lead": lead_id, "type": type, "payload": payload, "at": at.isoformat()}
+        for lead_id, type, payload, at in facts
+    ]
+    if told:
+        run(
+            "INSERT INTO lead_events (lead_id, type, payload, actor, occurred_at) SELECT lead, type, payload, :actor, at"
+            " FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS n (lead bigint, type text, payload jsonb, at timestamptz)",
+            told=json.dumps(told), actor=audit.actor_name(),
+        )  # fmt: skip
         work.wake(FOLLOWED)
 
 

@@ -22,15 +22,36 @@ def forget(person: Person) -> None:
     """Keeps of each message that it went, when and how it ended; not to whom, nor what was clicked from where."""
     run("DELETE FROM mailbox_messages WHERE lower(recipient) = ANY(:addresses)", addresses=person.addresses)
     run(f"DELETE FROM mailbox_messages WHERE {OF_SENDS}", ids=person.ids)
-    run(f"UPDATE engagement_events SET ip = NULL, user_agent = NULL, url = NULL WHERE {OF_SENDS}", ids=person.ids)
+    run(
+        # Providers' ids of messages have the number in them.
+        "UPDATE engagement_events SET ip = NULL, user_agent = NULL, url = NULL,"
+        f" provider_event_id = 'anonymised:' || id WHERE {OF_SENDS}",
+        ids=person.ids,
+    )
     run(
         # The key of a campaign's send has the address in it.
         "UPDATE sends SET recipient_address = '', recipient_name = NULL, rendered = NULL, error_message = NULL,"
+        " provider_message_id = NULL,"
         " links_clicked = '[]', dedup_key = 'anonymised:' || id, updated_at = now() WHERE lead_id = ANY(:ids)",
         ids=person.ids,
     )
 
 
+def export_replies(person: Person) -> list[dict[str, Any]]:
+    """Returns what a person wrote to us."""
+    return privacy.kept_in("inbound_messages", person)
+
+
+def forget_replies(person: Person) -> None:
+    """Keeps of each reply that it came, when, and what it meant; not who wrote it, nor a word of it."""
+    run(
+        "UPDATE inbound_messages SET body = '', from_address = '', provider_message_id = 'anonymised:' || id"
+        " WHERE lead_id = ANY(:ids) OR from_address = ANY(:addresses)",
+        ids=person.ids, addresses=person.addresses,
+    )  # fmt: skip
+
+
 def register() -> None:
     """Makes itself known to privacy requests."""
     privacy.register("sends", export, forget)
+    privacy.register("replies", export_replies, forget_replies)

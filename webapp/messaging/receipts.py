@@ -114,7 +114,7 @@ def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
             id=send_id,
         )
         if not send.machine_open_count:
-            _moved(send, Counter(machine_opened=1), "email_machine_opened")
+            _moved(send, Counter(machine_opened=1), "machine_opened")
         return
     run(
         "UPDATE sends SET open_count = open_count + 1, opened_at = COALESCE(opened_at, now()),"
@@ -122,7 +122,7 @@ def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
         id=send_id,
     )
     first = not send.opened_at
-    _moved(send, Counter(opens=1, opened=int(first)), "email_opened" if first else None)
+    _moved(send, Counter(opens=1, opened=int(first)), "opened" if first else None)
 
 
 def clicked(send_id: int, link_id: int, url: str, seen: dict[str, Any], purpose: str = "") -> None:
@@ -144,7 +144,7 @@ def clicked(send_id: int, link_id: int, url: str, seen: dict[str, Any], purpose:
     )  # fmt: skip
     first_open = int(not send.opened_at)
     moved = Counter(clicks=1, clicked=int(not send.clicked_at), opens=first_open, opened=first_open)
-    _moved(send, moved, "email_clicked", {"url": url})
+    _moved(send, moved, "clicked", {"url": url})
 
 
 def unsubscribed(send_id: int, seen: dict[str, Any], *, source: str) -> bool:
@@ -165,7 +165,7 @@ def unsubscribed(send_id: int, seen: dict[str, Any], *, source: str) -> bool:
         "UPDATE sends SET unsubscribed_at = COALESCE(unsubscribed_at, now()), updated_at = now() WHERE id = :id",
         id=send_id,
     )
-    _moved(send, Counter(unsubscribed=int(first)), "email_unsubscribed")
+    _moved(send, Counter(unsubscribed=int(first)), "unsubscribed")
     return True
 
 
@@ -178,12 +178,16 @@ def resubscribed(send_id: int, seen: dict[str, Any]) -> bool:
     if not consents.set_consent(send.lead_id, send.channel, "subscribed", source="page", evidence=f"send {send.id}"):
         return False
     _event(send, "resubscribed", seen, 0)
-    _moved(send, Counter(), "email_resubscribed")
+    _moved(send, Counter(), "resubscribed")
     return True
 
 
 def _moved(send: Any, moved: Counter[str], fact: str | None, payload: dict[str, Any] | None = None) -> None:
     tallies.add(send.campaign_id, send.channel, moved, send.variant)
     if fact and send.lead_id:
-        timeline.record(send.lead_id, fact, {"campaign_id": send.campaign_id, "send_id": send.id} | (payload or {}))
+        timeline.record(
+            send.lead_id,
+            f"{send.channel}_{fact}",
+            {"campaign_id": send.campaign_id, "send_id": send.id} | (payload or {}),
+        )
         run("UPDATE leads SET last_activity_at = now() WHERE id = :id", id=send.lead_id)

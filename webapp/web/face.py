@@ -27,6 +27,8 @@ from webapp.web.delivery.routes import delivery_pages
 from webapp.web.groups.routes import group_pages
 from webapp.web.home.routes import home
 from webapp.web.imports.routes import import_pages
+from webapp.web.inbound.routes import inbound_pages
+from webapp.web.intents.routes import intent_pages
 from webapp.web.leads.routes import lead_pages
 from webapp.web.mailbox.routes import mailbox_pages
 from webapp.web.navigation import menu
@@ -44,17 +46,19 @@ from webapp.web.shell import error_page, go, wants_fragment
 from webapp.web.suppressions.routes import suppression_pages
 from webapp.web.templates.room import template_pages
 from webapp.web.users.routes import user_pages
+from webapp.web.webhooks.routes import webhook_pages
 from webapp.web.webhooks.smtp import smtp_webhooks
 
 CSP = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; font-src 'self'; object-src 'none';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'self'; frame-src 'self'; connect-src 'self'"
 )
+WITHOUT_SESSION = ("public", "webhooks")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
     template_pages, campaign_pages, mailbox_pages, sender_pages, sending_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
-    suppression_pages, privacy_pages, delivery_pages, public, smtp_webhooks,
+    suppression_pages, privacy_pages, delivery_pages, inbound_pages, intent_pages, public, smtp_webhooks, webhook_pages,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()
@@ -102,6 +106,8 @@ def init_app(app: Flask) -> None:
     # The token in the address is the authority there; mail programs post without cookies (RFC 8058).
     csrf.exempt(public)
     csrf.exempt(smtp_webhooks)
+    # Signed by the provider.
+    csrf.exempt(webhook_pages)
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_leave)
@@ -136,7 +142,7 @@ def _begin() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     audit.context.set({"actor_id": None, "ip": request.remote_addr, "request_id": g.request_id})
-    if request.endpoint != "static" and request.blueprint != "public" and not _for_api():
+    if request.endpoint != "static" and request.blueprint not in WITHOUT_SESSION and not _for_api():
         # Before any view opens a transaction: who asks decides the scope it will have.
         current_user.is_authenticated  # noqa: B018
 

@@ -24,6 +24,7 @@ DOTS = {
     "held": "red", "resting": "yellow", "standby": "secondary", "warming": "azure", "banned": "red", "good": "green",
     "warning": "yellow", "bad": "red",
     "rejected": "red", "disabled": "red", "processing": "blue",
+    "handled": "green", "replied": "teal",
 }  # fmt: skip
 
 

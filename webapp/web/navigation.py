@@ -44,6 +44,8 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Campaigns", "send", "campaigns.page", "campaigns.view"),
             Entry("Templates", "template", "templates.page", "templates.view"),
             Entry("Delivery", "truck-delivery", "delivery.page", "delivery.view"),
+            Entry("Replies", "message-reply", "inbound.page", "inbound.view"),
+            Entry("Reply rules", "message-cog", "intents.page", "intents.view"),
             Entry("Mailbox", "inbox", "mailbox.page", "mailbox.view"),
         ),
     ),

@@ -13,7 +13,7 @@ from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 
 public = Blueprint("public", __name__)
-ADDRESSES = ("/t/", "/u/", "/p/", "/confirm/", "/v/")
+ADDRESSES = ("/t/", "/u/", "/p/", "/confirm/", "/v/", "/webhooks/")
 AWAY = (OperationalError, InterfaceError, NoConnection)
 AWAY_WORDS = "We cannot look this up just now. Please try again in a few minutes; your link stays good."
 logger = log(__name__)
