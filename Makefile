@@ -5,7 +5,7 @@ BIN := .venv/bin
 VENDOR := static/vendor
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test bench prepare prepare-test lint clean
+.PHONY: run test bench proof prepare prepare-test lint clean
 run: prepare
 	@$(BIN)/python wsgi.py
 
@@ -14,6 +14,9 @@ test: prepare-test
 
 bench: prepare-test
 	@$(BIN)/python -m tests.bench
+
+proof: prepare-test
+	@$(BIN)/python -m tests.proof
 
 lint: prepare-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

@@ -30,10 +30,10 @@ logger = log(__name__)
 def send() -> None:
     """Sends what is due, a slice for each organisation in turn, until nothing is due."""
     runner: Runner = current_app.extensions["runner"]
-    with runner.app.app_context():
-        turns = Turns(lambda: work.due(CAMPAIGNS))
-        if turns.take() is None:
-            return
+    if not work.due(CAMPAIGNS):
+        return
+    # No turn is taken just to look: the first one is the one that tends to the organisation and starts what is due.
+    turns = Turns(lambda: work.due(CAMPAIGNS))
     with ThreadPoolExecutor(SEND_THREADS) as pool:
         # Read to the end, so that a failure is told.
         list(pool.map(lambda _: _send_in_turn(runner, turns), range(SEND_THREADS)))
