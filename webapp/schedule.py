@@ -13,7 +13,7 @@ from webapp.audience.segments import SWEEP
 from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
-from webapp.messaging import confirmations, mailbox
+from webapp.messaging import confirmations, mailbox, phones
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
 from webapp.platform.jobs import Job, Runner
@@ -131,6 +131,7 @@ def clean_up() -> None:
             confirmations.template()
             idempotency.prune()
             mailbox.prune()
+            phones.prune()
             leads.purge()
             imports.prune()
 

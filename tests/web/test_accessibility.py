@@ -7,9 +7,10 @@ from tests.web.browser import sign_in
 from tests.web.builder_town import rule, tree
 from webapp.audience import bulk, leads, segments
 from webapp.campaigns import campaigns
-from webapp.messaging import templates
+from webapp.messaging import local_senders, phones, templates
+from webapp.messaging.phones import PhoneMessage
 from webapp.platform.config import ROOT
-from webapp.platform.db import transaction
+from webapp.platform.db import db, transaction
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
@@ -21,7 +22,8 @@ PAGES = (
     "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
     "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",
     "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
-    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
+    "/campaigns/{campaign}", "/mailbox", "/phones", "/phones/{phone}",
+    "/phones/faults/sms", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -30,6 +32,25 @@ NESTED = tree(
     tree("any", rule("event.email_clicked", "did", {"times": 2, "within": "30 days", "before": "1 day"}),
          tree("none", rule("policies", "has", {"type": "auto"}), rule("value_estimate", "between", ["1", "9"]))),
 )  # fmt: skip
+
+
+def on_phones() -> int:
+    """Returns the id of a message on a phone that shows every sort of bubble."""
+    sender = local_senders.ensure_local_text("whatsapp", "Lone Star", "+14152000002")
+    kept: PhoneMessage | None = None
+    for n, (direction, status) in enumerate((
+        ("to_phone", "delivered"), ("to_phone", "sent"), ("to_phone", "failed"), ("from_phone", "sent"), ("to_phone", "read"),
+    )):  # fmt: skip
+        kept = PhoneMessage(
+            channel="whatsapp", direction=direction, sender_id=sender.id, phone="+14155550100", number=sender.address,
+            body="Hello Ada, see https://x.example", provider_message_id=f"wamid.{n}", status=status,
+            payload={"buttons": [{"type": "quick_reply", "text": "Call me"}, {"type": "url", "text": "Renew"}], "error": 131026},
+        )  # fmt: skip
+        db.session.add(kept)
+    phones.set_fault("whatsapp", "+14155550100", "http_500", 3)
+    db.session.flush()
+    assert kept is not None
+    return kept.id
 
 
 @pytest.fixture
@@ -57,6 +78,7 @@ def furnished(served) -> dict[str, int]:
             "nested": nested.id,
             "template": template.id,
             "campaign": campaign.id,
+            "phone": on_phones(),
         }
 
 

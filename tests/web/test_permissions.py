@@ -9,8 +9,9 @@ import pytest
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
 from webapp.audience import bulk, consents, groups, leads, merges, personas, policies, scores
-from webapp.messaging import senders
-from webapp.platform.db import one, run, transaction, value
+from webapp.messaging import local_senders, senders
+from webapp.messaging.phones import PhoneMessage
+from webapp.platform.db import db, one, run, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
 from webapp.platform.signing import signer
 from webapp.tables import HOUSE_TABLES, metadata
@@ -69,9 +70,21 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
             "field": "city", "other_id": merging["other_id"], "fact_id": merging["fact_id"], "merge_id": merging["merge_id"],
             "action_id": merging["action_id"],
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive",
-            "token": signer().pack("unsubscribe", org, send),
+            "token": signer().pack("unsubscribe", org, send), "phone_id": on_a_phone(), "kind": "sms",
             "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip
+
+
+def on_a_phone() -> int:
+    """Returns the id of a message on a built-in phone."""
+    sender = local_senders.ensure_local_text("sms", "Texts", "+14152000001")
+    kept = PhoneMessage(
+        channel="sms", direction="to_phone", sender_id=sender.id, phone="+14155550100", number=sender.address, body="Hi",
+        provider_message_id="SM1", status="delivered",
+    )  # fmt: skip
+    db.session.add(kept)
+    db.session.flush()
+    return kept.id
 
 
 def scoring() -> dict[str, int]:

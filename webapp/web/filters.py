@@ -93,6 +93,12 @@ def moment(value: datetime | None) -> Markup:
     )
 
 
+def clock_time(value: datetime) -> Markup:
+    """14:20 in the reader's zone, with the exact time behind it."""
+    text = f"{clock.local(value, zone()):%H:%M}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), text)
+
+
 def ago(value: datetime | None) -> Markup:
     """3 min ago, with the exact time behind it."""
     if value is None:
@@ -129,7 +135,21 @@ def icon(name: str) -> Markup:
 
 def init_app(app: Flask) -> None:
     """Adds the filters and the functions pages call."""
-    for filter_ in (words, sentence, status, number, percent, money, day, moment, ago, fact, is_ours, reason_words):
+    for filter_ in (
+        words,
+        sentence,
+        status,
+        number,
+        percent,
+        money,
+        day,
+        moment,
+        clock_time,
+        ago,
+        fact,
+        is_ours,
+        reason_words,
+    ):
         app.jinja_env.filters[filter_.__name__] = filter_
     app.jinja_env.globals.update(
         icon=icon, organization=organization, can=lambda permission: can(current_user, permission)

@@ -44,6 +44,7 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Campaigns", "send", "campaigns.page", "campaigns.view"),
             Entry("Templates", "template", "templates.page", "templates.view"),
             Entry("Mailbox", "inbox", "mailbox.page", "mailbox.view"),
+            Entry("Phones", "device-mobile", "phones.page", "mailbox.view"),
         ),
     ),
     (
