@@ -18,9 +18,9 @@ from webapp.audience import consents, segments, timeline
 from webapp.audience.stakeholders import STAKEHOLDERS
 from webapp.campaigns import checking, plan
 from webapp.campaigns.campaigns import Campaign
-from webapp.demo import PASSWORD, letters, people, seed
+from webapp.demo import PASSWORD, letters, people, seed, texts
 from webapp.demo.audiences import SEGMENTS
-from webapp.messaging import compose, templates, tokens
+from webapp.messaging import compose, templates, texting, tokens, whatsapp
 from webapp.messaging.tallies import MEASURES
 from webapp.platform import users
 from webapp.platform.clock import ZONES, now
@@ -102,10 +102,13 @@ def test_there_is_something_on_every_page(inside):
     assert 40_000 <= found["lead_events"] - derived <= 62_000
     assert found["segments"] == len(SEGMENTS) + len(STAKEHOLDERS)
     assert found["segment_members"] > 10_000 and found["segment_sizes"] > 500
-    assert found["templates"] == found["template_versions"] == 4
+    assert found["templates"] == found["template_versions"] == 6
     states = {row.status: row.n for row in rows("SELECT status, count(*) AS n FROM campaigns GROUP BY 1")}
     assert states == {"completed": 3, "draft": 1}
-    assert found["senders"] == 1
+    assert found["senders"] == 3
+    assert {(r.channel, r.is_default) for r in rows("SELECT channel, is_default FROM senders")} == {
+        (channel, True) for channel in ("email", "sms", "whatsapp")
+    }
     for column, least in {"status": 6, "priority": 4, "customer_tier": 4, "insurance_type": 7, "source": 9}.items():
         assert value(f"SELECT count(DISTINCT {column}) FROM leads") == least
     assert value("SELECT count(*) FROM policies WHERE status = 'active' AND renews_on < current_date + 30") > 100
@@ -344,6 +347,19 @@ def test_letters_can_be_filled_in(inside):
                 filled = environment.render_str(letter[field_name], **values)
                 assert "{{" not in filled and "None" not in filled and "[" not in filled
                 assert filled.strip()
+
+
+def test_texts_can_be_filled_in(inside):
+    made = {t["template_type"]: t for t in texts.TEMPLATES}
+    assert whatsapp.problem(made["whatsapp"]["whatsapp"]) == {}
+    assert tokens.problem(made["sms"]["text_content"]) is None
+    assert texting.trackable_text(made["sms"]["text_content"]) == ["https://www.example.com/renew"]
+    examples = {name: example for name, (_, example) in tokens.TOKENS.items()}
+    for values in ({"company_name": "Demo Insurance"}, examples):
+        shown = whatsapp.text(made["whatsapp"]["whatsapp"], values)
+        sms = tokens.environment().render_str(made["sms"]["text_content"], **values)
+        assert not {"{{", "None", "{%"} & set(shown.split() + sms.split())
+        assert texting.segments(sms).encoding == "GSM-7" and texting.segments(sms).segments <= 2
 
 
 def test_the_draft_can_be_launched(inside):

@@ -14,7 +14,7 @@ from webapp.audience.timeline import FOLLOWED
 from webapp.campaigns import dispatch, replanning
 from webapp.campaigns.campaigns import WORK as CAMPAIGNS
 from webapp.campaigns.turns import Turns
-from webapp.messaging import confirmations, health, intents, mailbox, mailbox_polling
+from webapp.messaging import confirmations, health, intents, mailbox, mailbox_polling, phones
 from webapp.messaging.meters import HEALTH
 from webapp.platform import idempotency, jobs, tenancy, work
 from webapp.platform.db import rows, transaction
@@ -155,6 +155,7 @@ def clean_up() -> None:
             intents.ensure_defaults()
             idempotency.prune()
             mailbox.prune()
+            phones.prune()
             leads.purge()
             imports.prune()
 

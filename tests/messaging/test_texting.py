@@ -155,8 +155,15 @@ def test_a_lead_of_any_name_gets_a_readable_text(first_name, city):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.sampled_from(["https://a.example/x", "http://b.example", "{{ city }}", "{% if city %}", "{% endif %}", ".", ")",
-                                  "(", " ", "{# c #}", "é", "?q=", "{{ 'https://c.example' }}", "{% else %}", "\n"]), max_size=9))  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from(
+            ["https://a.example/x", "http://b.example", "{{ city }}", "{% if city %}", "{% endif %}", ".", ")", "(", " ",
+             "{# c #}", "é", "?q=", "{{ 'https://c.example' }}", "{% else %}", "\n"]
+        ),
+        max_size=9,
+    )
+)  # fmt: skip
 def test_counting_a_link_changes_nothing_else(pieces):
     text = "".join(pieces)
     try:

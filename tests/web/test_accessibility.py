@@ -8,10 +8,11 @@ from tests.web.browser import sign_in
 from tests.web.builder_town import rule, tree
 from webapp.audience import bulk, consents, leads, segments
 from webapp.campaigns import campaigns, plan
-from webapp.messaging import inbound, intents, senders, templates
+from webapp.messaging import inbound, intents, local_senders, phones, senders, templates
+from webapp.messaging.phones import PhoneMessage
 from webapp.platform.clock import now
 from webapp.platform.config import ROOT
-from webapp.platform.db import transaction
+from webapp.platform.db import db, transaction
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
@@ -28,7 +29,7 @@ PAGES = (
     "/campaigns/{running}/why/{lead}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp",
     "/senders/{sender}", "/senders/{sender}/records", "/sending", "/sending/portfolios/new",
     "/replies", "/replies/{reply}", "/reply-rules", "/reply-rules/new", "/reply-rules/{rule}",
-    "/users", "/scheduler", "/audit", "/account",
+    "/phones", "/phones/{phone}", "/phones/faults/sms", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -37,6 +38,25 @@ NESTED = tree(
     tree("any", rule("event.email_clicked", "did", {"times": 2, "within": "30 days", "before": "1 day"}),
          tree("none", rule("policies", "has", {"type": "auto"}), rule("value_estimate", "between", ["1", "9"]))),
 )  # fmt: skip
+
+
+def on_phones() -> int:
+    """Returns the id of a message on a phone that shows every sort of bubble."""
+    sender = local_senders.ensure_local_text("whatsapp", "Lone Star", "+14152000002")
+    kept: PhoneMessage | None = None
+    for n, (direction, status) in enumerate((
+        ("to_phone", "delivered"), ("to_phone", "sent"), ("to_phone", "failed"), ("from_phone", "sent"), ("to_phone", "read"),
+    )):  # fmt: skip
+        kept = PhoneMessage(
+            channel="whatsapp", direction=direction, sender_id=sender.id, phone="+14155550100", number=sender.address,
+            body="Hello Ada, see https://x.example", provider_message_id=f"wamid.{n}", status=status,
+            payload={"buttons": [{"type": "quick_reply", "text": "Call me"}, {"type": "url", "text": "Renew"}], "error": 131026},
+        )  # fmt: skip
+        db.session.add(kept)
+    phones.set_fault("whatsapp", "+14155550100", "http_500", 3)
+    db.session.flush()
+    assert kept is not None
+    return kept.id
 
 
 @pytest.fixture
@@ -82,6 +102,7 @@ def furnished(served) -> dict[str, int]:
             "sender": senders.every()[0].id,
             "reply": reply.id,
             "rule": intents.every()[0].id,
+            "phone": on_phones(),
         }
 
 

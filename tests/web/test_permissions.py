@@ -10,10 +10,11 @@ import pytest
 from tests.api.world import build
 from tests.web.visitor import Visitor, form_of
 from webapp.audience import bulk, consents, groups, leads, merges, personas, policies, scores
-from webapp.messaging import holidays, inbound, intents, portfolios, senders
+from webapp.messaging import holidays, inbound, intents, local_senders, portfolios, senders
+from webapp.messaging.phones import PhoneMessage
 from webapp.messaging.senders import Sender
 from webapp.platform.clock import now
-from webapp.platform.db import one, run, transaction, value
+from webapp.platform.db import db, one, run, transaction, value
 from webapp.platform.roles import PERMISSIONS, ROLES
 from webapp.platform.signing import signer
 from webapp.tables import HOUSE_TABLES, metadata
@@ -80,6 +81,7 @@ def things(org: int, user: int, address: str) -> dict[str, int | str]:
             "sender_id": smtp.id, "user_id": user, "org_id": org, "channel": "email", "verb": "archive", "outcome": "sent",
             "token": signer().pack("unsubscribe", org, send),
             "reply_id": replied(smtp, address), "intent_id": intents.every()[0].id,
+            "phone_id": on_a_phone(), "kind": "sms",
             "suppression_id": value("SELECT id FROM suppressions WHERE reason = 'manual'"),
         }  # fmt: skip
 
@@ -88,6 +90,18 @@ def replied(sender: Sender, address: str) -> int:
     """Returns the id of a reply of a lead."""
     kept = inbound.receive(sender, "email", address, sender.address, "Hello", "<1@test.example>", None, now())
     assert kept is not None
+    return kept.id
+
+
+def on_a_phone() -> int:
+    """Returns the id of a message on a built-in phone."""
+    sender = local_senders.ensure_local_text("sms", "Texts", "+14152000001")
+    kept = PhoneMessage(
+        channel="sms", direction="to_phone", sender_id=sender.id, phone="+14155550100", number=sender.address, body="Hi",
+        provider_message_id="SM1", status="delivered",
+    )  # fmt: skip
+    db.session.add(kept)
+    db.session.flush()
     return kept.id
 
 

@@ -20,6 +20,7 @@ from webapp.demo import (
     people,
     permissions,
     standings,
+    texts,
     writing,
 )
 from webapp.demo.materials import Materials
@@ -117,6 +118,7 @@ def _demo(rng: Random, now: datetime) -> None:
     standings.give(made_up, now)
     memberships.give(now)
     meetings.give(made_up, made.segments, marketer, now)
+    texts.make(marketer, now)
     _draft(made, marketer)
 
 

@@ -64,8 +64,7 @@ def problem(whatsapp: dict[str, Any]) -> dict[str, str]:
 
 
 def _text(whatsapp: dict[str, Any], name: str) -> str:
-    found = whatsapp.get(name)
-    return found if isinstance(found, str) else ""
+    return found if isinstance(found := whatsapp.get(name), str) else ""
 
 
 def _of_body(whatsapp: dict[str, Any]) -> str | None:
@@ -74,8 +73,7 @@ def _of_body(whatsapp: dict[str, Any]) -> str | None:
         return "Write the message."
     if len(body) > BODY_LIMIT:
         return f"Use at most {BODY_LIMIT:,} characters."
-    places = PLACE.findall(body)
-    rest = PLACE.sub("", body)
+    places, rest = PLACE.findall(body), PLACE.sub("", body)
     if "{{" in rest or "}}" in rest or not all(place.isascii() and place.isdigit() for place in places):
         return "Write {{1}}, {{2}} and so on where a value stands, and say below what each is."
     if {int(place) for place in places} != set(range(1, len(set(places)) + 1)):
@@ -136,22 +134,47 @@ def _of_address(button: dict[str, Any]) -> str | None:
     return _of_expression(parameter) if parameter not in (None, "") else None
 
 
-def parameters(whatsapp: dict[str, Any], values: dict[str, Any], environment: Any = None) -> list[str]:
+def parameters(whatsapp: dict[str, Any], values: dict[str, Any]) -> list[str]:
     """Returns what stands for {{1}}, {{2}}, ... Raises TemplateError, and ValueError where one is empty."""
-    environment = environment or tokens.environment()
-    values = {name: value for name, value in values.items() if value is not None}
-    return [
-        _filled(environment, expression, values, f"{{{{{n}}}}}")
-        for n, expression in enumerate(whatsapp.get("parameters") or [], 1)
-    ]
+    return _Filler(whatsapp).parameters(values)
 
 
-def _filled(environment: Any, expression: str, values: dict[str, Any], place: str) -> str:
-    # WhatsApp takes no line breaks, tabs or runs of spaces in a value, and no empty one.
-    filled = one_line(environment.render_str(in_pieces(expression), "parameter.txt", **values))
-    if not filled:
-        raise ValueError(f"{place} ({expression.strip()[:80]}) is empty for this person")
-    return filled
+class _Filler:
+    """A template's expressions, read once."""
+
+    def __init__(self, whatsapp: dict[str, Any]):
+        self.whatsapp = whatsapp
+        self.environment = tokens.environment()
+        self.expressions: list[str] = list(whatsapp.get("parameters") or [])
+        self.buttons = [
+            (index, button) for index, button in enumerate(whatsapp.get("buttons") or [])
+            if isinstance(button, dict) and button.get("type") == "url" and button.get("parameter")
+        ]  # fmt: skip
+        for n, expression in enumerate(self.expressions, 1):
+            self.environment.add_template(f"{n}.txt", in_pieces(expression))
+        for index, button in self.buttons:
+            self.environment.add_template(f"button{index}.txt", in_pieces(button["parameter"]))
+
+    def parameters(self, values: dict[str, Any]) -> list[str]:
+        return [
+            self._filled(f"{n}.txt", values, f"{{{{{n}}}}} ({expression.strip()[:80]})")
+            for n, expression in enumerate(self.expressions, 1)
+        ]
+
+    def suffixes(self, values: dict[str, Any]) -> list[tuple[int, str]]:
+        """Returns what follows the addresses of buttons: (which button, what)."""
+        return [
+            (index, self._filled(f"button{index}.txt", values, f"the button “{button.get('text')}”"))
+            for index, button in self.buttons
+        ]
+
+    def _filled(self, name: str, values: dict[str, Any], place: str) -> str:
+        # WhatsApp takes no line breaks, tabs or runs of spaces in a value, and no empty one.
+        known = {token: value for token, value in values.items() if value is not None}
+        filled = one_line(self.environment.render_template(name, **known))
+        if not filled:
+            raise ValueError(f"{place} is empty for this person")
+        return filled
 
 
 def shown(whatsapp: dict[str, Any], given: Sequence[str]) -> str:
@@ -185,10 +208,8 @@ class TemplateComposer:
 
     def __init__(self, whatsapp: dict[str, Any], head: Letterhead, signer: Signer):
         self.whatsapp, self.head, self.signer = whatsapp, head, signer
-        self.environment = tokens.environment()
-        self.buttons = [button for button in whatsapp.get("buttons") or [] if isinstance(button, dict)]
-        suffixes = [button.get("parameter") for button in self.buttons]
-        self.needs = tokens.used(*(whatsapp.get("parameters") or []), *suffixes)
+        self.filler = _Filler(whatsapp)
+        self.needs = tokens.used(*self.filler.expressions, *(button["parameter"] for _, button in self.filler.buttons))
 
     def values(self, row: Any) -> dict[str, Any]:
         """Returns what the tokens stand for. row: a lead's columns as the outbox claims them, with the send's id."""
@@ -209,15 +230,13 @@ class TemplateComposer:
         """
         if not NUMBER.fullmatch(row.recipient_address):
             raise ValueError(f"{row.recipient_address[:40]!r} is not a phone number")
-        values = {name: value for name, value in (self.values(row) | (extra or {})).items() if value is not None}
-        given = parameters(self.whatsapp, values, self.environment)
+        values = self.values(row) | (extra or {})
+        given = self.filler.parameters(values)
         components = [{"type": "body", "parameters": [_parameter(value) for value in given]}] if given else []
-        for index, button in enumerate(self.buttons):
-            if button.get("type") == "url" and button.get("parameter"):
-                suffix = _filled(self.environment, button["parameter"], values, f"the button “{button.get('text')}”")
-                components.append(
-                    {"type": "button", "sub_type": "url", "index": str(index), "parameters": [_parameter(suffix)]}
-                )
+        components += [
+            {"type": "button", "sub_type": "url", "index": str(index), "parameters": [_parameter(suffix)]}
+            for index, suffix in self.filler.suffixes(values)
+        ]
         return TemplateMessage(
             send_id=row.id,
             recipient=row.recipient_address.removeprefix("+"),

@@ -33,6 +33,7 @@ from webapp.web.leads.routes import lead_pages
 from webapp.web.mailbox.routes import mailbox_pages
 from webapp.web.navigation import menu
 from webapp.web.personas.routes import persona_pages
+from webapp.web.phones.routes import phone_pages
 from webapp.web.policies.routes import policy_pages
 from webapp.web.privacy.routes import privacy_pages
 from webapp.web.public.blueprint import Sessions
@@ -57,8 +58,8 @@ WITHOUT_SESSION = ("public", "webhooks")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
-    template_pages, campaign_pages, mailbox_pages, sender_pages, sending_pages, user_pages, scheduler_pages, audit_pages, consent_pages,
-    suppression_pages, privacy_pages, delivery_pages, inbound_pages, intent_pages, public, smtp_webhooks, webhook_pages,
+    template_pages, campaign_pages, mailbox_pages, phone_pages, sender_pages, sending_pages, user_pages,
+    scheduler_pages, audit_pages, consent_pages, suppression_pages, privacy_pages, delivery_pages, inbound_pages, intent_pages, public, smtp_webhooks, webhook_pages,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()

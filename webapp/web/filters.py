@@ -97,6 +97,12 @@ def moment(value: datetime | None) -> Markup:
     )
 
 
+def clock_time(value: datetime) -> Markup:
+    """14:20 in the reader's zone, with the exact time behind it."""
+    text = f"{clock.local(value, zone()):%H:%M}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), day_time(value), text)
+
+
 def ago(value: datetime | None) -> Markup:
     """3 min ago, with the exact time behind it."""
     if value is None:
@@ -114,11 +120,6 @@ def day_time(value: datetime) -> str:
     """The plain text of `moment`."""
     local = clock.local(value, zone())
     return f"{local.day} {local:%b %Y, %H:%M}"
-
-
-def clock_time(value: datetime) -> str:
-    """14:20 in the reader's zone."""
-    return f"{clock.local(value, zone()):%H:%M}"
 
 
 def fact(kind: str) -> tuple[str, str]:
@@ -180,6 +181,7 @@ def init_app(app: Flask) -> None:
         money,
         day,
         moment,
+        clock_time,
         ago,
         fact,
         is_ours,

@@ -47,6 +47,7 @@ ENTRIES: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Replies", "message-reply", "inbound.page", "inbound.view"),
             Entry("Reply rules", "message-cog", "intents.page", "intents.view"),
             Entry("Mailbox", "inbox", "mailbox.page", "mailbox.view"),
+            Entry("Phones", "device-mobile", "phones.page", "mailbox.view"),
         ),
     ),
     (

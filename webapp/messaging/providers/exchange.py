@@ -24,6 +24,7 @@ from webapp.messaging.providers.smtp.connection import Unreachable, words
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 30
+KEPT = 8  # free lines to one address
 IDLE_SECONDS = 20  # servers drop idle connections; an older one is replaced before use
 ANSWER_LIMIT = 256 * 1024  # bytes; an answer about one message has a few hundred
 DOUBTS = 3  # so many unknown ends in a row, and the rest waits: whatever is wrong there, it goes on
@@ -165,7 +166,11 @@ class Lines:
     def give(self, line: Line) -> None:
         """Takes a line back; one that broke is connected again when it is next used."""
         with self._lock:
-            self._free.setdefault(line.base, []).append(line)
+            free = self._free.setdefault(line.base, [])
+            if len(free) < KEPT:
+                free.append(line)
+                return
+        line.close()
 
     def close(self) -> None:
         """Ends every line that is not in use."""

@@ -106,8 +106,8 @@ def _shown(asked: dict[str, Any], phone: str) -> tuple[str, dict[str, Any], Wron
         return "", {}, (400, 132000, "Number of parameters does not match", f"{len(given)} given, {wanted} expected")
     if any(re.search(r"[\n\t]| {4}", value) or not value for value in given):
         return "", {}, (400, 132012, "Parameter format does not match", "no line breaks, tabs or empty values")
-    labels = [str(button.get("text")) for button in approved.get("buttons") or []]
-    return whatsapp.shown(approved, given), {"template": template.get("name"), "buttons": labels}, None
+    buttons = [{"type": button.get("type"), "text": button.get("text")} for button in approved.get("buttons") or []]
+    return whatsapp.shown(approved, given), {"template": template.get("name"), "buttons": buttons}, None
 
 
 def _given(components: Any) -> list[str]:

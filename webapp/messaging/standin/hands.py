@@ -7,8 +7,9 @@ from flask import current_app
 from webapp.messaging import phones, senders
 from webapp.messaging.phones import PhoneMessage
 from webapp.messaging.standin import accounts, as_twilio, as_whatsapp, telling
+from webapp.messaging.standin.accounts import Account
 from webapp.platform.db import db
-from webapp.platform.errors import Invalid, NotFound, Refused
+from webapp.platform.errors import Invalid, Refused
 
 REPLY_LIMIT = 1600  # characters
 
@@ -16,11 +17,20 @@ REPLY_LIMIT = 1600  # characters
 def look(message: PhoneMessage) -> int:
     """Reads what is on the phone that has this message. Returns how many messages that were new. WhatsApp tells."""
     fresh = phones.read(message.channel, message.phone)
-    for kept in fresh:
-        # A text message tells nobody that it was read.
-        if kept.channel == "whatsapp" and kept.sender_id is not None:
-            telling.tell([as_whatsapp.state(accounts.of(senders.get(kept.sender_id)), kept, "read")])
+    # A text message tells nobody that it was read.
+    told = fresh if message.channel == "whatsapp" else []
+    by_sender = {sender_id: _account(sender_id) for sender_id in {kept.sender_id for kept in told}}
+    telling.tell([as_whatsapp.state(by_sender[m.sender_id], m, "read") for m in told if by_sender[m.sender_id]])
     return len(fresh)
+
+
+def _account(sender_id: int | None) -> Account | None:
+    """Returns the account of a sender; None where it is gone, or none of the built-in ones any more."""
+    try:
+        sender = senders.get(sender_id or 0)
+        return accounts.of(sender) if sender.provider == "local" else None
+    except Refused:
+        return None
 
 
 def reply(message: PhoneMessage, text: str) -> PhoneMessage:
@@ -30,9 +40,10 @@ def reply(message: PhoneMessage, text: str) -> PhoneMessage:
     if not text or len(text) > REPLY_LIMIT:
         raise Invalid({"text": f"Write an answer of at most {REPLY_LIMIT:,} characters."})
     answered = phones.last_to(message.channel, message.phone)
-    if answered is None or answered.sender_id is None:
+    account = _account(answered.sender_id) if answered else None
+    if answered is None or account is None:
         raise Refused("The sender that wrote to this phone is gone, so an answer would reach nobody.")
-    sender = _sender(answered.sender_id)
+    sender = account.sender
     prefix = "SM" if message.channel == "sms" else "wamid."
     written = PhoneMessage(
         channel=message.channel, direction="from_phone", sender_id=sender.id, phone=message.phone, number=sender.address,
@@ -41,20 +52,9 @@ def reply(message: PhoneMessage, text: str) -> PhoneMessage:
     )  # fmt: skip
     db.session.add(written)
     db.session.flush()
-    account = accounts.of(sender)
     if message.channel == "sms":
         address = senders.webhook_address(sender, current_app.config["BASE_URL"])
         telling.tell([as_twilio.inbound(account, written, address)])
     else:
         telling.tell([as_whatsapp.inbound(account, written)])
     return written
-
-
-def _sender(sender_id: int) -> senders.Sender:
-    try:
-        sender = senders.get(sender_id)
-    except NotFound:
-        raise Refused("The sender that wrote to this phone is gone, so an answer would reach nobody.") from None
-    if sender.provider != "local":
-        raise Refused("The sender is not a built-in one any more, so an answer would reach nobody.")
-    return sender
