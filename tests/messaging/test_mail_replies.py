@@ -26,7 +26,9 @@ def test_answers_in_a_mailbox_reach_the_lead(cast, tx, sent):
     with Server() as server:
         at(cast.org, server)
         answered = f"In-Reply-To: {message_id(cast.org, sent[0])}"
-        server.put(letter("hello@lone.example", "Re: Hi", f"STOP{quoted}", answered, author="lead0@example.com", name="a"))
+        server.put(
+            letter("hello@lone.example", "Re: Hi", f"STOP{quoted}", answered, author="lead0@example.com", name="a")
+        )
         # From another address of theirs, without what it answers, and somebody else's.
         server.put(letter("hello@lone.example", "Re: Hi", "Which day?", author="Lead1@Example.com", name="b"))
         server.put(letter("hello@lone.example", "Hello", "Who are you?", author="nobody@elsewhere.example", name="c"))
