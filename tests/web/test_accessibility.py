@@ -9,7 +9,7 @@ from webapp.audience import bulk, leads, segments
 from webapp.campaigns import campaigns
 from webapp.messaging import templates
 from webapp.platform.config import ROOT
-from webapp.platform.db import transaction
+from webapp.platform.db import run, transaction
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
@@ -21,7 +21,8 @@ PAGES = (
     "/segments/new", "/segments/new?kind=static", "/segments/{segment}", "/segments/{nested}", "/segments/{segment}/members",
     "/segments/{segment}/history", "/segments/{segment}/planning", "/segments/{nested}/leads/{lead}",
     "/templates", "/templates/{template}", "/campaigns", "/campaigns/new",
-    "/campaigns/{campaign}", "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
+    "/campaigns/{campaign}", "/delivery?campaign={campaign}", "/delivery/failures",
+    "/mailbox", "/senders", "/senders/new", "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -30,6 +31,17 @@ NESTED = tree(
     tree("any", rule("event.email_clicked", "did", {"times": 2, "within": "30 days", "before": "1 day"}),
          tree("none", rule("policies", "has", {"type": "auto"}), rule("value_estimate", "between", ["1", "9"]))),
 )  # fmt: skip
+
+# One of each thing that the delivery page shows.
+DELIVERING = (
+    "INSERT INTO sends (kind, campaign_id, lead_id, channel, recipient_address, dedup_key, status, error_code)"
+    " SELECT 'campaign', :campaign, :lead, 'email', 'ada@example.com', s, s, '550' FROM unnest(ARRAY['unknown', 'failed']) s",
+    "UPDATE senders SET held_at = now(), hold_reason = 'Out of credit' WHERE :campaign + :lead > 0",
+    "INSERT INTO sender_minutes (sender_id, minute, sent) SELECT id, date_trunc('minute', now()) - interval '2 min', 5"
+    " FROM senders WHERE :campaign + :lead > 0",
+    "INSERT INTO campaign_batches (campaign_id, send_date, batch_number, batch_size) SELECT :campaign, current_date + n, n + 5,"
+    " 250 FROM generate_series(-1, 2) n WHERE :lead > 0",
+)
 
 
 @pytest.fixture
@@ -49,6 +61,8 @@ def furnished(served) -> dict[str, int]:
         template = templates.save(None, {"name": "Hello", **bodies})
         chosen = {"segment_id": segment.id, "template_id": template.id}
         campaign = campaigns.save(None, {"name": "Hello", **chosen})
+        for sql in DELIVERING:
+            run(sql, campaign=campaign.id, lead=lead.id)
         return {
             "lead": lead.id,
             "other": other.id,

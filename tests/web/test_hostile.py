@@ -36,6 +36,8 @@ PAGES = (
     "/segments",
     "/templates",
     "/campaigns",
+    "/delivery",
+    "/delivery/failures",
     "/senders",
     "/users",
     "/imports",
