@@ -12,7 +12,7 @@ from webapp.messaging import inbound, intents, local_senders, phones, senders, t
 from webapp.messaging.phones import PhoneMessage
 from webapp.platform.clock import now
 from webapp.platform.config import ROOT
-from webapp.platform.db import db, transaction
+from webapp.platform.db import db, run, transaction
 
 pytestmark = pytest.mark.browser
 AXE = ROOT / "static" / "vendor" / "axe.min.js"
@@ -29,7 +29,8 @@ PAGES = (
     "/campaigns/{running}/why/{lead}", "/mailbox", "/senders", "/senders/new", "/senders/new?kind=whatsapp_cloud-whatsapp",
     "/senders/{sender}", "/senders/{sender}/records", "/sending", "/sending/portfolios/new",
     "/replies", "/replies/{reply}", "/reply-rules", "/reply-rules/new", "/reply-rules/{rule}",
-    "/phones", "/phones/{phone}", "/phones/faults/sms", "/users", "/scheduler", "/audit", "/account",
+    "/delivery?campaign={campaign}", "/delivery/failures", "/phones", "/phones/{phone}", "/phones/faults/sms",
+    "/users", "/scheduler", "/audit", "/account",
     "/api/docs", "/no-such-page",
 )  # fmt: skip
 
@@ -38,6 +39,17 @@ NESTED = tree(
     tree("any", rule("event.email_clicked", "did", {"times": 2, "within": "30 days", "before": "1 day"}),
          tree("none", rule("policies", "has", {"type": "auto"}), rule("value_estimate", "between", ["1", "9"]))),
 )  # fmt: skip
+
+# One of each thing that the delivery page shows.
+DELIVERING = (
+    "INSERT INTO sends (kind, campaign_id, lead_id, channel, recipient_address, dedup_key, status, error_code)"
+    " SELECT 'campaign', :campaign, :lead, 'email', 'ada@example.com', s, s, '550' FROM unnest(ARRAY['unknown', 'failed']) s",
+    "UPDATE senders SET held_at = now(), hold_reason = 'Out of credit' WHERE :campaign + :lead > 0",
+    "INSERT INTO sender_minutes (sender_id, minute, sent) SELECT id, date_trunc('minute', now()) - interval '2 min', 5"
+    " FROM senders WHERE :campaign + :lead > 0",
+    "INSERT INTO campaign_batches (campaign_id, send_date, batch_number, batch_size) SELECT :campaign, current_date + n, n + 5,"
+    " 250 FROM generate_series(-1, 2) n WHERE :lead > 0",
+)
 
 
 def on_phones() -> int:
@@ -89,6 +101,8 @@ def furnished(served) -> dict[str, int]:
         sender = senders.every()[0]
         said = (sender.address, "Please call me?", "<1@x.example>", None, now())
         reply = inbound.receive(sender, "email", "ada@example.com", *said)
+        for sql in DELIVERING:
+            run(sql, campaign=campaign.id, lead=lead.id)
         return {
             "several": several.id,
             "running": running.id,

@@ -37,6 +37,8 @@ PAGES = (
     "/segments",
     "/templates",
     "/campaigns",
+    "/delivery",
+    "/delivery/failures",
     "/senders",
     "/users",
     "/imports",

@@ -59,7 +59,8 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROOMS = (
     account, home, lead_pages, policy_pages, import_pages, segment_pages, score_pages, group_pages, persona_pages,
     template_pages, campaign_pages, mailbox_pages, phone_pages, sender_pages, sending_pages, user_pages,
-    scheduler_pages, audit_pages, consent_pages, suppression_pages, privacy_pages, delivery_pages, inbound_pages, intent_pages, public, smtp_webhooks, webhook_pages,
+    scheduler_pages, audit_pages, consent_pages, suppression_pages, privacy_pages, delivery_pages, inbound_pages,
+    intent_pages, public, smtp_webhooks, webhook_pages,
 )  # fmt: skip
 logger = log(__name__)
 csrf = CSRFProtect()
