@@ -59,7 +59,7 @@ def test_only_the_fields_given_are_changed(api, world):
         ("category", "gossip"), ("goal", "fame"), ("schedule_type", "whenever"), ("schedule_type", None),
         ("scheduled_at", "tomorrow"), ("scheduled_at", "0001-01-01T00:00:00+14:00"), ("scheduled_at", "9999-12-31T23:59:59"),
         ("subject_line", "{{ nobody }}"), ("preview_text", "x" * 501), ("segment_id", 10**30), ("segment_id", 0),
-        ("channels", []), ("channels", ["fax"]), ("channels", "sms"), ("daily_send_limit", 0), ("daily_send_limit", "many"),
+        ("channels", []), ("channels", "sms"), ("daily_send_limit", 0), ("daily_send_limit", "many"),
         ("late_action", "shout"), ("late_action", "switch"), ("late_action", None), ("deadline_field", "birthday"),
         ("end_at", "tomorrow"), ("end_at", "9999-12-31T23:59:59"), ("paced_by_callbacks", None),
         ("template_id", -1), ("sender_id", "mine"), ("status", "active"), ("id", 1), ("target_count", 5),

@@ -49,7 +49,8 @@ def _joined(campaign: Campaign) -> Any:
 
 def _table(campaign: Campaign) -> Table:
     lead = and_(Lead.org_id == CampaignRecipient.org_id, Lead.id == CampaignRecipient.lead_id)
-    query = select(CampaignRecipient, Send, Lead).outerjoin(Send, _joined(campaign)).join(Lead, lead)
+    query = select(CampaignRecipient, Send, Lead).select_from(CampaignRecipient)
+    query = query.outerjoin(Send, _joined(campaign)).join(Lead, lead)
     channels = tuple((channel, CHANNEL_WORDS[channel]) for channel in campaign.channels if channel in CHANNEL_WORDS)
     of_channel = Filter("channel", "Channel", channels, lambda channel: Send.channel == channel)
     return Table(
