@@ -82,13 +82,14 @@ class Message:
 @dataclass
 class Composer:
     """Builds the messages of one campaign. link_ids: link as written -> link id; others are left alone. pixel: whether
-    opening is counted."""
+    opening is counted. dkim: signs each message."""
 
     bodies: Bodies
     head: Letterhead
     signer: Signer
     link_ids: dict[str, int] = field(default_factory=dict)
     pixel: bool = True
+    dkim: Any = None
 
     def __post_init__(self) -> None:
         self.environment = tokens.environment()
@@ -181,8 +182,10 @@ class Composer:
                 f"--{boundary}--\n".encode(),
             )
         )
-        data = data.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
-        return Message(row.id, bounce, recipient, message_id, data)
+        data = data.replace(b"\n", b"\r\n")
+        if self.dkim is not None:
+            data = self.dkim.signed(data)
+        return Message(row.id, bounce, recipient, message_id, data.replace(b"\r\n.", b"\r\n.."))
 
 
 def _has_short_lines(text: str) -> bool:

@@ -10,7 +10,18 @@ from flask import current_app
 from sqlalchemy.exc import OperationalError
 
 from webapp.audience import consents
-from webapp.messaging import links, outbox, outcomes, providers, resting, senders, templates, tokens
+from webapp.messaging import (
+    dkim_signing,
+    health,
+    links,
+    outbox,
+    outcomes,
+    providers,
+    resting,
+    senders,
+    templates,
+    tokens,
+)
 from webapp.messaging.caps import Limits
 from webapp.messaging.compose import Bodies, Composer, Letterhead, trackable
 from webapp.messaging.outbox import Claim, Outcome
@@ -21,6 +32,7 @@ from webapp.messaging.texting import TextComposer, trackable_text
 from webapp.messaging.whatsapp import TemplateComposer
 from webapp.platform import courtesy
 from webapp.platform.db import db, rows, transaction
+from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
@@ -85,10 +97,15 @@ def _prepare(order: Order) -> Prepared:
     version, sender = templates.version(order.version_id), senders.get(order.sender_id)
     head = letterhead(current_organization(), sender, current_app.config["BASE_URL"])
     db.session.expunge(sender)
-    return Prepared(sender, COMPOSERS[order.channel](order, version, head, sender))
+    try:
+        return Prepared(sender, COMPOSERS[order.channel](order, version, head, sender))
+    except Refused as problem:
+        # Its key was sealed under another SECRET_KEY: a person has to enter it again.
+        senders.hold(sender.id, problem.message)
+        raise NothingToDo from problem
 
 
-def _letters(order: Order, version: TemplateVersion, head: Letterhead, _sender: Sender) -> Composer:
+def _letters(order: Order, version: TemplateVersion, head: Letterhead, sender: Sender) -> Composer:
     bodies = Bodies(
         subject=order.subject or version.subject_line,
         preview=order.preview or version.preview_text or "",
@@ -98,7 +115,7 @@ def _letters(order: Order, version: TemplateVersion, head: Letterhead, _sender: 
     # Whoever has not agreed yet is not followed either: no counted links, no pixel.
     counted = order.campaign_id is not None
     ids = {url: links.store(order.campaign_id, url) for url in trackable(bodies.html)} if counted else {}
-    return Composer(bodies, head, signer(), ids, pixel=counted)
+    return Composer(bodies, head, signer(), ids, pixel=counted, dkim=dkim_signing.of(sender))
 
 
 def _texts(order: Order, version: TemplateVersion, head: Letterhead, _sender: Sender) -> TextComposer:
@@ -126,6 +143,7 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
     with transaction():
         try:
             order = gate()
+            prepared = _prepared.get(order) or _prepare(order)
         except NothingToDo:
             return None
         claimed = outbox.claim(
@@ -135,7 +153,6 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
         if not claimed.rows:
             idle = Counter(skipped=claimed.skipped, waiting=claimed.waiting)
             return idle if idle.total() else None
-        prepared = _prepared.get(order) or _prepare(order)
         extra = lookups(prepared.composer.needs, [row.lead_id for row in claimed.rows])
     # Kept only once its links are committed: a prepared message must not point at links that were rolled back.
     if len(_prepared) > PREPARED_LIMIT:
@@ -178,6 +195,8 @@ def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> 
             consents.suppress(claimed.channel, addresses[outcome.send_id], "stop")
     if any(outcome.kind == "accepted" for outcome in told):
         resting.up_again(sender.id)
+    if any(outcome.kind in ("rejected", "unknown") for outcome in told):
+        health.auto_hold(sender)
 
 
 def _attempt(
