@@ -5,7 +5,10 @@ from flask_migrate import Migrate
 
 from webapp import api, cli, tables
 from webapp.campaigns import personal as of_campaigns
+from webapp.messaging import advice
 from webapp.messaging import personal as of_messages
+from webapp.messaging.providers.twilio import errors as twilio_errors
+from webapp.messaging.providers.whatsapp_cloud import errors as whatsapp_errors
 from webapp.platform import db as database
 from webapp.platform import logs, secrets, signing
 from webapp.platform.config import ROOT, Settings
@@ -44,6 +47,8 @@ def create_app(settings: Settings, owner_url: str, *, pool_size: int = 12) -> Fl
     assert tables.metadata is database.Base.metadata
     for kept in (of_messages, of_campaigns):
         kept.register()
+    for channel, provider in (("sms", twilio_errors), ("whatsapp", whatsapp_errors)):
+        advice.register(channel, provider.classify)
     app.url_defaults(_version_static)
     face.init_app(app)
     api.init_app(app)

@@ -5,7 +5,7 @@ from typing import Any
 
 from webapp.audience import segments
 from webapp.audience.consents import CHANNEL_WORDS
-from webapp.campaigns import limits
+from webapp.campaigns import limits, recipients
 from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, SCHEDULES
 from webapp.messaging import senders, templates, tokens
 from webapp.messaging.senders import CHANNELS, Sender
@@ -77,6 +77,8 @@ def missing(campaign: Any) -> dict[str, str]:
     for field, what in (("template_id", "a template"), ("segment_id", "a segment"), ("sender_id", "a sender")):
         if not getattr(campaign, field):
             errors[field] = f"Choose {what}."
+    if (campaign.audience or {}).get("rules") or recipients.count(campaign.id):
+        errors.pop("segment_id", None)  # it says in another way whom it is for
     if campaign.template_id and (
         said := templates.hindrance(templates.get(campaign.template_id), list(campaign.channels))
     ):

@@ -181,7 +181,8 @@ def _next_due() -> datetime | None:
 
 def complete_if_done(campaign_id: int) -> bool:
     """Completes an active campaign with nothing left to send. Returns True if this call did."""
-    if outbox.unfinished(campaign_id):
+    # Held while it is looked at again: somebody may be putting a message of it back at this moment.
+    if outbox.unfinished(campaign_id) or not campaigns.get(campaign_id, lock=True) or outbox.unfinished(campaign_id):
         return False
     return bool(run(
         "UPDATE campaigns SET status = 'completed', completed_at = now(), updated_at = now()"
