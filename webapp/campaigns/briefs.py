@@ -8,12 +8,12 @@ from webapp.audience import references
 from webapp.audience.rules.tree import parse
 from webapp.campaigns import campaigns
 from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.limits import WHATSAPP_DAILY
 from webapp.messaging import senders
 from webapp.messaging.templates import Template
 from webapp.platform.db import db
 from webapp.platform.errors import Invalid
 
-WHATSAPP_DAILY = 250  # what a new WhatsApp number may send in a day
 DAILY_LIMIT = 10_000_000
 FIELD_LIMIT = 20
 
@@ -76,12 +76,16 @@ def create(values: dict[str, Any], created_by: int | None = None) -> Campaign:
         raise Invalid(errors)
     channel = template.template_type if template.template_type in senders.CHANNELS else "email"
     sender = next(iter(senders.usable(channel)), None)
-    asked = {"name": values.get("name"), "template_id": template.id, "sender_id": sender.id if sender else None}
+    asked = {
+        "name": values.get("name"),
+        "template_id": template.id,
+        "sender_id": sender.id if sender else None,
+        "channels": [channel],
+        "daily_send_limit": limit or (WHATSAPP_DAILY if channel == "whatsapp" else None),
+    }
     if values.get("priority") is not None:
         asked["priority"] = values["priority"]
     campaign = campaigns.save(None, asked, created_by)
-    campaign.campaign_type, campaign.channels = channel, [channel]
-    campaign.daily_send_limit = limit or (WHATSAPP_DAILY if channel == "whatsapp" else None)
     if rules:
         campaign.audience = {"rules": rules}
     db.session.flush()

@@ -12,6 +12,7 @@ from typing import Any
 
 from webapp.campaigns import pacing
 from webapp.campaigns.allocation import Demand, Rooms
+from webapp.campaigns.limits import WHATSAPP_DAILY
 from webapp.messaging import senders, windows
 from webapp.messaging.caps import Limits
 from webapp.messaging.senders import Sender
@@ -21,7 +22,6 @@ from webapp.platform.clock import from_local, local, now
 from webapp.platform.db import one, rows, value
 from webapp.platform.organizations import Organization, current
 
-WHATSAPP_DAILY = 250  # of a campaign, where it says nothing else
 WHATSAPP_RATE = 80  # messages a second, of a number where nothing else is known
 KEPT_SECONDS = 20
 _kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
