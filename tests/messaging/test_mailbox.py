@@ -12,7 +12,7 @@ from webapp.messaging import delivery, mailbox, senders
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.providers import local
 from webapp.platform import tenancy
-from webapp.platform.db import run, transaction, value
+from webapp.platform.db import db, run, transaction, value
 from webapp.platform.errors import NotFound
 from webapp.platform.signing import signer
 
@@ -20,6 +20,7 @@ from webapp.platform.signing import signer
 def deliver(cast, messages: list) -> list[Outcome]:
     with transaction(cast.org):
         sender = senders.ensure_local("Lone Star", "hello@lone.example")
+        db.session.expunge(sender)
     return list(local.deliver(sender, iter(messages), time.monotonic() + 20))
 
 
