@@ -20,9 +20,7 @@ from webapp.platform.signing import signer
 def deliver(cast, messages: list) -> list[Outcome]:
     with transaction(cast.org):
         sender = senders.ensure_local("Lone Star", "hello@lone.example")
-        db.session.flush()
-        db.session.refresh(sender)
-        db.session.expunge(sender)  # as the engine hands it over
+        db.session.expunge(sender)
     return list(local.deliver(sender, iter(messages), time.monotonic() + 20))
 
 
