@@ -117,11 +117,17 @@ def write_batches(campaign_id: int, sizes: dict[date, int]) -> None:
         """
         INSERT INTO campaign_batches AS b (campaign_id, send_date, batch_number, batch_size)
         SELECT :c, u.day, 0, u.size FROM unnest(CAST(:days AS date[]), CAST(:sizes AS int[])) AS u (day, size)
-        ON CONFLICT (org_id, campaign_id, send_date) DO UPDATE
-        SET batch_size = GREATEST(b.claimed, b.done) + EXCLUDED.batch_size, updated_at = now(),
-            status = CASE WHEN GREATEST(b.claimed, b.done) > 0 THEN 'processing' ELSE 'pending' END
+        ON CONFLICT (org_id, campaign_id, send_date) DO UPDATE SET batch_size = EXCLUDED.batch_size, updated_at = now()
         """,
         days=list(sizes), sizes=list(sizes.values()), c=campaign_id,
+    )  # fmt: skip
+    # Today's is going out at this moment: what is done and what is left are counted in one look.
+    run(
+        "UPDATE campaign_batches b SET batch_size = b.done + w.n, updated_at = now(),"
+        " status = CASE WHEN b.done > 0 THEN 'processing' ELSE 'pending' END FROM (SELECT count(*) AS n FROM sends"
+        " WHERE org_id = :org AND campaign_id = :c AND status IN ('pending', 'sending') AND planned_on <= :today) w"
+        " WHERE b.org_id = :org AND b.campaign_id = :c AND b.send_date = :today",
+        **given,
     )  # fmt: skip
     run(
         "UPDATE campaign_batches b SET batch_number = n.number FROM (SELECT id, row_number() OVER (ORDER BY send_date) AS number"

@@ -5,6 +5,7 @@ from typing import Any
 
 from webapp.platform import secrets
 from webapp.platform.errors import Refused
+from webapp.platform.signing import signer
 
 
 def opened(sealed: str | None) -> dict[str, Any]:
@@ -36,12 +37,22 @@ def random() -> str:
     return chance.token_urlsafe(24)
 
 
-def of_own_phone(channel: str) -> tuple[dict[str, str], dict[str, str]]:
+def sid_of(org_id: int, sender_id: int) -> str:
+    """Returns the Twilio-like account SID of a built-in sender; organisation and sender can be read from it again."""
+    return "AC" + signer().pack("local", org_id, sender_id)
+
+
+def number_id_of(org_id: int, sender_id: int) -> str:
+    """Returns the WhatsApp-like phone number id of a built-in sender: digits alone."""
+    return str(int("1" + signer().pack("local", org_id, sender_id), 16))
+
+
+def of_own_phone(channel: str, org_id: int, sender_id: int) -> tuple[dict[str, str], dict[str, str]]:
     """Returns (config, secrets) of a built-in sender of SMS or WhatsApp: such as its provider would have given out."""
-    digits = [str(chance.randbelow(9 * 10**14) + 10**14) for _ in range(2)]
     if channel == "sms":
-        return {"account_sid": f"AC{chance.token_hex(16)}"}, {"auth_token": chance.token_hex(16)}
+        return {"account_sid": sid_of(org_id, sender_id)}, {"auth_token": chance.token_hex(16)}
+    number_id = number_id_of(org_id, sender_id)
     return (
-        {"phone_number_id": digits[0], "business_account_id": digits[1]},
-        {"access_token": random(), "app_secret": chance.token_hex(16), "verify_token": random()},
+        {"phone_number_id": number_id, "business_account_id": f"9{number_id}"},
+        {name: chance.token_hex(16) for name in ("access_token", "app_secret", "verify_token")},
     )

@@ -1,12 +1,10 @@
 """Local senders of SMS and WhatsApp: the built-in phones' own accounts, with credentials like any other's."""
 
-import secrets as chance
-
 from sqlalchemy import select
 
+from webapp.messaging import credentials
 from webapp.messaging.portfolios import Portfolio
 from webapp.messaging.senders import Sender
-from webapp.messaging.standin import accounts
 from webapp.platform import secrets
 from webapp.platform.db import db
 from webapp.platform.errors import Invalid
@@ -35,15 +33,9 @@ def furnish(sender: Sender) -> None:
     """Gives a local sender of SMS or WhatsApp the account it has at the stand-in, unless it has one."""
     if sender.secrets:
         return
-    org_id, sender_id = sender.org_id, sender.id
-    if sender.channel == "sms":
-        sender.config = (sender.config or {}) | {"account_sid": accounts.sid_of(org_id, sender_id)}
-        sender.secrets = secrets.seal({"auth_token": chance.token_hex(16)})
-    else:
-        number_id = accounts.number_id_of(org_id, sender_id)
-        sender.config = (sender.config or {}) | {"phone_number_id": number_id, "business_account_id": f"9{number_id}"}
-        names = ("access_token", "app_secret", "verify_token")
-        sender.secrets = secrets.seal({name: chance.token_hex(16) for name in names})
+    account, made = credentials.of_own_phone(sender.channel, sender.org_id, sender.id)
+    sender.config, sender.secrets = (sender.config or {}) | account, secrets.seal(made)
+    if sender.channel == "whatsapp":
         sender.portfolio_id = sender.portfolio_id or _portfolio().id
     db.session.flush()
 

@@ -109,9 +109,6 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
     common, own = _read(fields, given, set(credentials.still_good(sender.secrets)) if sender else set())
     if sender is None:
         sender = Sender(channel=channel, provider=provider, address=_made_up_address(channel), config={})
-        if provider == "local" and channel != "email":
-            sender.config, made = credentials.of_own_phone(channel)
-            sender.secrets = credentials.added(None, made)
     fresh = {field.name: own[field.name] for field in fields if field.is_secret and own.get(field.name)}
     for name, given_value in common.items():
         setattr(sender, name, given_value)
@@ -119,6 +116,10 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
     sender.secrets = credentials.added(sender.secrets, fresh)
     db.session.add(sender)
     db.session.flush()
+    if provider == "local" and channel != "email" and not sender.secrets:
+        account, made = credentials.of_own_phone(channel, sender.org_id, sender.id)
+        sender.config, sender.secrets = sender.config | account, credentials.added(None, made)
+        db.session.flush()
     if given.get("is_default"):
         make_default(sender)
     _tell("sender.saved", sender, {"host": own.get("host"), "credentials": sorted(fresh)})

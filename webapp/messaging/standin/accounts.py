@@ -20,16 +20,6 @@ class Account:
     secrets: dict[str, str]
 
 
-def sid_of(org_id: int, sender_id: int) -> str:
-    """Returns a Twilio-like account SID."""
-    return "AC" + signer().pack("local", org_id, sender_id)
-
-
-def number_id_of(org_id: int, sender_id: int) -> str:
-    """Returns a WhatsApp-like phone number id: digits alone."""
-    return str(int("1" + signer().pack("local", org_id, sender_id), 16))
-
-
 def _token_of(shown: str) -> str:
     if shown.startswith("AC"):
         return shown[2:]
