@@ -76,6 +76,7 @@ def test_everything_kept_about_a_person_is_handed_out(cast, tx, person):
         assert {name for name, part in everything.items() if not part} == {
             "groups",
             "personas",
+            "replies",
             "scores",
             "segments",
             "suppressions",
