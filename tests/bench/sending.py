@@ -186,9 +186,9 @@ def main(n: int = 20_000) -> None:
             ours = {(processes, False): our_rate(app, org, port, n, processes, False) for processes in (1, 2)}
             reference = (before + source_rate(port, n, BODY_BYTES)) / 2
             kept = source_rate(port, n, BODY_BYTES, "-d")
-            if signs():
+            signed = signs() and is_signed(app, org)
+            if signed:
                 ours |= {(processes, True): our_rate(app, org, port, n, processes, True) for processes in (1, 2)}
-        signed = signs() and is_signed(app, org)
     print(
         f"sending: smtp-source {reference:,.0f}/s, with its connections kept {kept:,.0f}/s; personalised, two counted links"
     )

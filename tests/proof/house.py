@@ -167,7 +167,7 @@ class House:
             yield connection
 
 
-@dataclass
+@dataclass(eq=False)
 class Process:
     """One application process: its gunicorn, the port of its pages, and its log."""
 
