@@ -123,7 +123,7 @@ def test_twilio_is_spoken_as_it_is_written():
     assert base64.b64decode(first.headers["authorization"].removeprefix("Basic ")) == b"AC123:token"
     assert dict(parse_qsl(first.body.decode())) == {
         "To": "+14152000007", "From": "+14152000001", "Body": "Hi 7 & =é€",
-        "StatusCallback": "https://desk.example/webhooks/twilio/abc?send=op7",
+        "StatusCallback": "https://desk.example/webhooks/twilio/abc?message=op7",
     }  # fmt: skip
     assert dict(parse_qsl(second.body.decode())) == {
         "To": "+14152000001", "MessagingServiceSid": "MG9", "Body": "x", "StatusCallback": "https://b/c",

@@ -115,7 +115,7 @@ def test_a_message_reaches_the_phone_and_is_told(house, cast, sink, channel):
     where = senders.webhook_address(sender, sink.base)
     opaque = signer().pack("message", cast.org, 7)
     if channel == "sms":
-        assert {each.url for each in sink.told} == {f"{where}?send={opaque}"}
+        assert {each.url for each in sink.told} == {f"{where}?message={opaque}"}
         assert states[0]["AccountSid"] == sender.config["account_sid"] and "ErrorCode" not in states[1]
     else:
         assert {each.url for each in sink.told} == {where}

@@ -15,7 +15,7 @@ ENDS = ("sent", "failed", "unknown")
 # A receipt of it came while it was being sent: whatever else we know, it went out.
 SEEN = (
     "(s.opened_at IS NOT NULL OR s.clicked_at IS NOT NULL OR s.machine_open_count > 0 OR s.delivered_at IS NOT NULL"
-    " OR s.read_at IS NOT NULL OR s.bounced_at IS NOT NULL)"
+    " OR s.read_at IS NOT NULL OR s.bounced_at IS NOT NULL OR s.provider_message_id IS NOT NULL)"
 )
 STANDS_AT = (
     "CASE WHEN s.clicked_at IS NOT NULL THEN 'clicked' WHEN s.opened_at IS NOT NULL THEN 'opened'"

@@ -42,7 +42,7 @@ def _table() -> Table:
             Column("from", "From", lambda r: _name(r) or "Somebody"),
             Column("text", "Message", lambda r: _short(r.InboundMessage.body), wraps=True,
                    export=lambda r: r.InboundMessage.body),
-            Column("intent", "Meaning", lambda r: INTENT_WORDS[r.InboundMessage.intent],
+            Column("intent", "Meaning", lambda r: INTENT_WORDS[r.InboundMessage.intent], wide=True,
                    export=lambda r: r.InboundMessage.intent),
             Column("channel", "Channel", lambda r: CHANNEL_WORDS[r.InboundMessage.channel], wide=True,
                    export=lambda r: r.InboundMessage.channel),

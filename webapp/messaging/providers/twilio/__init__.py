@@ -93,7 +93,7 @@ def request_of(account: Account, message: TextMessage) -> Request:
     form = {"To": message.recipient}
     form |= {"MessagingServiceSid": account.service} if account.service else {"From": account.number}
     form["Body"] = message.body
-    callback = message.status_callback or (f"{account.callback}?send={message.opaque}" if account.callback else "")
+    callback = message.status_callback or (f"{account.callback}?message={message.opaque}" if account.callback else "")
     if callback:
         form["StatusCallback"] = callback
     headers = account.authorization | {"Content-Type": "application/x-www-form-urlencoded"}
