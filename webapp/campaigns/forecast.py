@@ -94,10 +94,13 @@ def _end(plans: dict[Any, Plan]) -> date | None:
 
 
 def _behind(every: list[Lane], plans: dict[Any, Plan]) -> list[str]:
-    names = {lane.demand.key: (lane.name, lane.demand.priority) for lane in every}
+    # Its own channels share its limits too, and are nobody it competes with.
+    names = {lane.demand.key: (lane.name, lane.demand.priority) for lane in every if lane.demand.key not in plans}
     ahead: dict[Any, list[date]] = {}
     for lane_plan in plans.values():
         for day, key in sorted(lane_plan.behind.items()):
+            if key not in names:
+                continue
             ahead.setdefault(key, []).append(day)
     return [
         f"{names[key][0]} (priority {names[key][1]}) goes first {spans(sorted(days))}; raise the priority or add a sender."
