@@ -33,7 +33,7 @@ def send() -> None:
     if not work.due(CAMPAIGNS):
         return
     # No turn is taken just to look: the first one is the one that tends to the organisation and starts what is due.
-    turns = Turns(lambda: work.due(CAMPAIGNS))
+    turns = Turns(lambda: work.due(CAMPAIGNS), most=SEND_THREADS - 1)
     with ThreadPoolExecutor(SEND_THREADS) as pool:
         # Read to the end, so that a failure is told.
         list(pool.map(lambda _: _send_in_turn(runner, turns), range(SEND_THREADS)))
@@ -57,6 +57,7 @@ def _send_in_turn(runner: Runner, turns: Turns) -> None:
                 # Of one organisation; the others are served nevertheless, and it is tried again at the next tick.
                 logger.exception("not sent", org_id=org_id)
                 sent = 0
+        turns.give_back(org_id)
         if not sent:
             turns.drop(org_id)
 

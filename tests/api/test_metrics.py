@@ -51,6 +51,7 @@ def test_they_say_what_goes_out_and_what_is_stuck(app, cast, tx, admin):
             "INSERT INTO sender_minutes (sender_id, minute, sent, failed) SELECT id, date_trunc('minute', now()) - n *"
             " interval '1 minute', 10, 1 FROM senders, generate_series(1, 2) n"
         )
+        run("DELETE FROM campaign_batches")
         run(
             "INSERT INTO campaign_batches (campaign_id, send_date, batch_number, batch_size, moved_at)"
             " VALUES (:id, (now() AT TIME ZONE 'America/Chicago')::date, 1, 3, now())",

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.messaging import desk
+from tests.messaging.test_template_kinds import OF_KIND
 from webapp.audience import consents, leads
 from webapp.campaigns import campaigns, dispatch, lanes, plan, replanning, watching
 from webapp.campaigns.forecast import forecast, grown, spans
-from webapp.messaging import policy, senders
+from webapp.messaging import policy, senders, templates
 from webapp.platform import organizations, tenancy
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run, transaction, value
@@ -25,6 +26,11 @@ def campaign_of(org: int, n: int, limit: int | None, name: str = "Autumn", **mor
         for field, given in more.items():
             setattr(draft, field, given)
         return draft.id
+
+
+def several() -> templates.Template:
+    """Returns a template that speaks over every channel."""
+    return templates.save(None, OF_KIND["multi_channel"] | {"name": "Several", "template_type": "multi_channel"})
 
 
 def batches(campaign_id: int) -> list[tuple]:
@@ -116,8 +122,8 @@ def test_what_would_come_too_late_is_skipped_switched_or_sent_as_the_campaign_sa
         for number in range(6):
             lead_id = desk.add_lead(number, phone=f"+141520000{number:02}")
             consents.set_consent(lead_id, "sms", "subscribed", source="test")
-        draft = desk.draft()
-        draft.channels, draft.daily_send_limit, draft.late_action = ["email", "sms"], 2, action
+        draft = desk.draft(template_id=several().id, channels=["email", "sms"])
+        draft.daily_send_limit, draft.late_action = 2, action
         draft.end_at = lanes.day_start(lanes.today() + timedelta(days=2))
         campaign_id = draft.id
     desk.start(cast.org, campaign_id)
@@ -142,8 +148,9 @@ def test_each_lead_gets_the_first_channel_they_can_be_reached_over(cast, tx):
         both = desk.add_lead(1, phone="+14152000001")
         consents.set_consent(both, "whatsapp", "subscribed", source="test")
         only_mail, neither = desk.add_lead(2), desk.add_lead(3, None)
-        draft = desk.draft()
-        draft.channels = ["whatsapp", "email"]
+        own = value("SELECT id FROM senders WHERE channel = 'whatsapp'")
+        draft = desk.draft(template_id=several().id, channels=["whatsapp", "email"], sender_id=own)
+        senders.ensure_local("Lone Star", "hello@lone.example")
         campaign_id = draft.id
     desk.start(cast.org, campaign_id)
     with tx():

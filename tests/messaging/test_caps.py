@@ -130,9 +130,10 @@ def test_different_people_of_a_portfolio_are_counted_over_all_its_numbers(cast, 
         assert caps.people_used(portfolio_id) == 3
         waiting = value("SELECT recipient_address FROM sends WHERE status = 'pending' ORDER BY id DESC LIMIT 1")
         run(
-            "INSERT INTO inbound_messages (channel, from_address, body, intent, provider_message_id, received_at)"
-            " VALUES ('email', :a, 'hi', 'other', 'x1', now() - interval '23 hours')",
+            "INSERT INTO inbound_messages (channel, sender_id, from_address, body, intent, provider_message_id, received_at)"
+            " VALUES ('email', :s, :a, 'hi', 'other', 'x1', now() - interval '23 hours')",
             a=waiting,
+            s=sender_id,
         )
     free = claim(cast.org, campaign_id, sender_id, limits)
     assert [row.recipient_address for row in free.rows] == [waiting]  # inside the service window: takes no place

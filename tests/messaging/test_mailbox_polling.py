@@ -11,7 +11,7 @@ from tests.messaging.desk import send_of
 from tests.messaging.reports import arf, dsn, letter, message_id, return_path
 from tests.messaging.scripted_imap import Server
 from webapp import schedule
-from webapp.messaging import bouncing, inbound, mailbox_polling, outbox, senders
+from webapp.messaging import bouncing, inbound, mailbox_polling, outbox, outcomes, senders
 from webapp.messaging.mailbox_polling import REST_SECONDS, poll
 from webapp.platform import secrets
 from webapp.platform.db import rows, run, transaction, value
@@ -134,7 +134,7 @@ def test_one_about_a_message_still_being_sent_waits(cast):
         stored = server.put(dsn(return_path(cast.org, claimed.rows[0].id)))
         assert poll(cast.org, NEVER) == 0 and not stored.flags
         with transaction(cast.org):
-            outbox.finalise(claimed, [outbox.Outcome(claimed.rows[0].id, "accepted")])
+            outcomes.finalise(claimed, [outbox.Outcome(claimed.rows[0].id, "accepted")])
         assert poll(cast.org, NEVER) == 1 and statuses(cast.org, [claimed.rows[0].id]) == ["bounced"]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.messaging.desk import FIREFOX, counters, facts, in_state, recount, send_of, settle, started
 from webapp.audience import leads
 from webapp.campaigns import campaigns
-from webapp.messaging import outbox, receipts, resolving
+from webapp.messaging import outbox, outcomes, receipts, resolving
 from webapp.messaging.outbox import Outcome
 from webapp.platform import tenancy
 from webapp.platform.db import one, rows, run, transaction, value
@@ -218,12 +218,12 @@ class _Desk:
         elif deed == "claim" and campaigns.get(self.campaign_id).status == "active":
             self.claimed = outbox.claim(self.campaign_id, "email", "test")
         elif deed in ("accepted", "unknown", "retry", "rejected") and self.claimed:
-            outbox.finalise(self.claimed, [Outcome(row.id, deed, "550", "no") for row in self.claimed.rows])
+            outcomes.finalise(self.claimed, [Outcome(row.id, deed, "550", "no") for row in self.claimed.rows])
             run("UPDATE sends SET not_before = now() WHERE status = 'pending'")
             self.claimed = None
         elif deed == "expire":
             run("UPDATE sends SET lease_until = now() - interval '1 s' WHERE status = 'sending'")
-            outbox.expire()
+            outcomes.expire()
         elif deed == "opened" and chosen:
             receipts.opened(chosen[0], {"user_agent": FIREFOX, "ip": "127.0.0.1"})
         elif deed in ("pause", "resume"):

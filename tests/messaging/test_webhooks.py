@@ -302,7 +302,7 @@ def test_a_tier_changes_by_webhook_and_what_is_left_is_planned_anew(app, cast, t
             assert (found.daily_people, found.tier_source) == (people, "webhook") and found.tier_changed_at
     with tx():
         assert value("SELECT count(*) FROM work_due WHERE kind = 'plans'") == 1
-        assert value("SELECT count(*) FROM audit_log WHERE action = 'portfolio.tier_set'") == 5
+        assert value("SELECT count(*) FROM audit_log WHERE action = 'portfolio.tier'") == 5
         assert not portfolios.set_tier(portfolio_id, None, "hand")
         for wrong in (0, -1, True, 10**12):
             with pytest.raises(Invalid):

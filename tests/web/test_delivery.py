@@ -75,6 +75,7 @@ def test_it_shows_what_is_so(visit, cast, tx, unknown):
             "INSERT INTO sender_minutes (sender_id, minute, sent) SELECT id, date_trunc('minute', now()) - interval '3 min', 1234"
             " FROM senders"
         )
+        run("DELETE FROM campaign_batches")
         run(
             "INSERT INTO campaign_batches (campaign_id, send_date, batch_number, batch_size, sent, done) SELECT :id,"
             " (now() AT TIME ZONE 'America/Chicago')::date + n, n + 3, 250, 90 - n, 100 - n FROM generate_series(0, 2) n",

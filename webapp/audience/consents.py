@@ -210,6 +210,7 @@ SKIP_REASONS: dict[str, str] = {
     "cancelled": "Campaign cancelled",
     "missing_value": "A value the message needs is missing",
     "too_late": "Its time had passed",
+    "no_hours": "At no hour may they be written to, wherever in their country they may be",
 }
 
 

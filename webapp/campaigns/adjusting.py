@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from webapp.audience.lead_values import storable
-from webapp.campaigns import campaigns, limits
+from webapp.campaigns import campaigns, lateness, limits
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.limits import ADJUSTABLE
 from webapp.platform import audit, work
 from webapp.platform.clock import now
-from webapp.platform.db import db
+from webapp.platform.db import db, run
 from webapp.platform.errors import Invalid, Refused
 
 WORK = "plans"
@@ -48,8 +48,28 @@ def adjust(campaign_id: int, values: dict[str, Any]) -> Campaign:
         before={field: _plain(before[field]) for field in changed}, after={f: _plain(v) for f, v in changed.items()},
     )  # fmt: skip
     db.session.flush()
+    _lay_anew(campaign, changed)
     work.announce(WORK)
     return campaign
+
+
+def _lay_anew(campaign: Campaign, changed: dict[str, Any]) -> None:
+    """Tells the messages that are laid already what has changed for each of them."""
+    laid = "s.org_id = :org AND s.campaign_id = :c AND s.status = 'pending'"
+    given = {"org": campaign.org_id, "c": campaign.id}
+    if changed.keys() & {"end_at", "late_action"}:
+        run(
+            f"UPDATE sends s SET expires_at = {lateness.expiry(campaign)}, updated_at = now() FROM leads l"
+            f" WHERE {laid} AND l.org_id = s.org_id AND l.id = s.lead_id",
+            **given, **lateness.values(campaign),
+        )  # fmt: skip
+    if "send_window" in changed:
+        # They waited for the hours there were.
+        run(
+            f"UPDATE sends s SET wait_reason = NULL, not_before = now(), updated_at = now() WHERE {laid}"
+            " AND s.wait_reason IN ('quiet_hours', 'holiday')",
+            **given,
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import and_, or_, select
 
-from webapp.campaigns import campaigns, lanes, lateness, plan, replanning, watching
+from webapp.campaigns import campaigns, lanes, plan, replanning, watching
 from webapp.campaigns.campaigns import WORK, Campaign
 from webapp.messaging import delivery, outbox, outcomes, templates
 from webapp.messaging.delivery import NothingToDo, Order
@@ -67,8 +67,10 @@ def begin(campaign: Campaign) -> int:
     return planned
 
 
+# What was due before a silence of ours goes out only when a person says so: until the campaign is held, nothing of it does.
+SILENT = watching.SILENT.format(channel="= :channel")
 # The campaign's own sender where it is of the channel, else the channel's default. Held and resting ones send nothing.
-ORDER = """
+ORDER = f"""
     SELECT c.org_id, c.id, c.template_version_id, c.subject_line, c.preview_text, c.daily_send_limit, c.send_window,
         c.paced_by_callbacks, s.id AS sender_id, s.channel, s.provider, s.daily_limit, s.warming, s.rate_per_second,
         s.portfolio_id, s.updated_at AS sender_at, o.updated_at AS organization_at, p.daily_people
@@ -78,7 +80,7 @@ ORDER = """
         (SELECT x.id FROM senders x WHERE x.org_id = c.org_id AND x.channel = :channel AND x.is_default))
     LEFT JOIN portfolios p ON p.org_id = s.org_id AND p.id = s.portfolio_id
     LEFT JOIN templates t ON t.org_id = c.org_id AND t.id = c.template_id
-    WHERE c.id = :id AND c.status = 'active' AND s.status IN ('active', 'warming') AND s.held_at IS NULL
+    WHERE c.id = :id AND c.status = 'active' AND NOT ({SILENT}) AND s.status IN ('active', 'warming') AND s.held_at IS NULL
         AND t.hold_reason IS NULL
         AND (s.channel <> 'whatsapp' OR COALESCE(t.whatsapp ->> 'status', 'APPROVED') IN ('APPROVED', 'REINSTATED'))
         AND (s.rate_limited_until IS NULL OR s.rate_limited_until <= now())
@@ -88,7 +90,7 @@ ORDER = """
 def order_of(campaign_id: int, channel: str = "email") -> Order:
     """Returns what an active campaign sends over a channel, holding off a pause until the claim is committed. Raises
     NothingToDo."""
-    found = one(ORDER, id=campaign_id, channel=channel)
+    found = one(ORDER, id=campaign_id, channel=channel, silence=watching.silence())
     if found is None:
         raise NothingToDo
     return Order(
@@ -158,19 +160,24 @@ def settle() -> None:
     again."""
     with transaction():
         outcomes.expire(current().timezone)
+    with transaction():
         for campaign_id in recently_cancelled():
             # A batch in flight at the cancelling may have put some back for another try.
             outbox.cancel(campaign_id)
         sending = live()
-        for campaign_id in sending:
-            if complete_if_done(campaign_id):
-                logger.info("campaign completed", campaign=campaign_id)
-        watching.hold_what_is_overdue(sending)
-        watching.hold_what_fails(sending)
-        for campaign in db.session.scalars(select(Campaign).where(Campaign.status == "active")).all():
-            lateness.settle(campaign)
+    for campaign_id in sorted(sending):
+        # Each by itself: what it locks, a claim may hold in another order.
+        with transaction():
+            _tend(campaign_id)
     with transaction():
         work.settle(WORK, _next_due)
+
+
+def _tend(campaign_id: int) -> None:
+    if complete_if_done(campaign_id):
+        logger.info("campaign completed", campaign=campaign_id)
+    elif not watching.hold_what_is_overdue([campaign_id]):
+        watching.hold_what_fails([campaign_id])
 
 
 def _next_due() -> datetime | None:
@@ -198,11 +205,13 @@ def live() -> list[int]:
 
 
 def recently_cancelled() -> list[int]:
-    """Returns the ids of campaigns cancelled within the last hour."""
-    hour_ago = now() - timedelta(hours=1)
-    return list(
-        db.session.scalars(select(Campaign.id).where(Campaign.status == "cancelled", Campaign.completed_at > hour_ago))
+    """Returns the ids of campaigns cancelled within the last days of which something came back to be sent."""
+    found = rows(
+        "SELECT c.id FROM campaigns c WHERE c.status IN ('cancelled', 'archived') AND c.completed_at > :since AND EXISTS"
+        " (SELECT FROM sends s WHERE s.org_id = c.org_id AND s.campaign_id = c.id AND s.status = 'pending') ORDER BY c.id",
+        since=now() - timedelta(days=30),
     )
+    return [row.id for row in found]
 
 
 def next_start() -> datetime | None:

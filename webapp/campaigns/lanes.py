@@ -24,6 +24,8 @@ from webapp.platform.organizations import Organization, current
 
 WHATSAPP_RATE = 80  # messages a second, of a number where nothing else is known
 KEPT_SECONDS = 20
+# What may be laid on another day: not what waits for a moment that is known (its own hours, its turn by the frequency cap).
+MOVABLE = "(s.status = 'pending' AND (s.wait_reason IS NULL OR s.wait_reason = 'switched' OR s.not_before <= now()))"
 _kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
 
 
@@ -53,14 +55,16 @@ def day_start(day: date) -> datetime:
     return from_local(datetime(day.year, day.month, day.day), current().timezone)
 
 
-def daily_of(campaign: Any, channel: str) -> int | None:
-    """Returns how many messages a campaign may send in a day over a channel; None for no limit."""
+def daily_of(campaign: Any, channel: str, *, on_duty: bool = False) -> int | None:
+    """Returns how many messages a campaign may send in a day over a channel; None for no limit. on_duty: by the agents who
+    take calls now, for a claim; else by all of them, for a plan."""
     limit = campaign.daily_send_limit
     if limit is None and channel == "whatsapp":
         limit = WHATSAPP_DAILY
     if not campaign.paced_by_callbacks:
         return limit
-    paced = _keep(("pace", current().id), pacing.daily_limit)
+    # What agents can take on other days is not what those on duty at this moment can.
+    paced = _keep(("pace", current().id, on_duty), lambda: pacing.daily_limit(on_duty=on_duty))
     return paced if limit is None else min(limit, paced)
 
 
@@ -98,7 +102,7 @@ def limits(campaign: Any, channel: str, sender: Any, people: int | None) -> Limi
     organization, day = current(), today()
     return Limits(
         day=day,
-        campaign_daily=daily_of(campaign, channel),
+        campaign_daily=daily_of(campaign, channel, on_duty=True),
         sender_daily=daily_limit_on(sender, day),
         rate=rate_of(sender),
         portfolio_id=sender.portfolio_id if channel == "whatsapp" else None,
@@ -143,7 +147,7 @@ def live(*, but: int | None = None) -> list[Lane]:
         " c.paced_by_callbacks, c.scheduled_at, COALESCE(NULLIF(c.target_count, 0), g.estimated_size, 0) AS target_count,"
         " w.channel, w.n FROM campaigns c LEFT JOIN segments g ON g.org_id = c.org_id AND g.id = c.segment_id"
         " LEFT JOIN LATERAL (SELECT s.channel, count(*) AS n FROM sends s WHERE s.org_id = c.org_id"
-        " AND s.campaign_id = c.id AND s.status = 'pending' GROUP BY 1) w ON c.status = 'active'"
+        f" AND s.campaign_id = c.id AND {MOVABLE} GROUP BY 1) w ON c.status = 'active'"
         " WHERE c.status IN ('active', 'scheduled') AND c.id IS DISTINCT FROM :but"
         " ORDER BY c.started_at NULLS LAST, c.id, w.channel",
         but=but,
@@ -190,8 +194,9 @@ def _sender_room(lane: Lane, day: date) -> int | None:
 
 
 USED_TODAY = {
-    "campaign": "SELECT claimed AS n FROM campaign_batches WHERE campaign_id = :id AND send_date = :day",
-    "sender": "SELECT COALESCE(sum(claimed), 0)::bigint AS n FROM sender_minutes WHERE sender_id = :id AND minute >= :since",
+    "campaign": "SELECT GREATEST(claimed, done) AS n FROM campaign_batches WHERE campaign_id = :id AND send_date = :day",
+    "sender": "SELECT GREATEST(COALESCE(sum(claimed), 0), COALESCE(sum(sent + unknown), 0))::bigint AS n"
+    " FROM sender_minutes WHERE sender_id = :id AND minute >= :since",
     "portfolio": "SELECT count(*) AS n FROM portfolio_people WHERE portfolio_id = :id AND last_at >= :since",
 }
 

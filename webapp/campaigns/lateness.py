@@ -14,10 +14,12 @@ OWN_DATE = (
     "(SELECT min((y.{field} + 1)::timestamp AT TIME ZONE :zone) FROM policies y WHERE y.org_id = l.org_id"
     " AND y.lead_id = l.id AND y.status = 'active' AND y.{field} >= CAST(:today AS date))"
 )
+# Asked when there is a new plan; what is late by the clock alone is skipped by the claim itself.
 LATE = (
     "s.org_id = :org AND s.campaign_id = :c AND s.status = 'pending' AND s.expires_at <= GREATEST(s.not_before, now())"
 )
 LIMIT = 20_000
+ADDRESS = {"email": "l.email_key", "sms": "l.phone", "whatsapp": "l.phone"}
 
 
 def expiry(campaign: Any) -> str:
@@ -46,20 +48,26 @@ def settle(campaign: Any) -> int:
     channels = list(campaign.channels or ["email"])
     if campaign.late_action == "switch":
         for here, there in zip(channels, channels[1:], strict=False):
-            moved += _switch(campaign, here, there)
+            switched = _switch(campaign, here, there)
+            moved += switched
+            if switched == LIMIT:
+                # The others are offered the next channel first; nobody is skipped before that.
+                return moved + settle(campaign)
     return moved + _skip(campaign)
 
 
 def _switch(campaign: Any, here: str, there: str) -> int:
     """Moves late messages to the next channel, where their lead may be reached over it; they are due there now."""
     joins = " ".join(f"LEFT JOIN {table} ON {condition}" for table, condition in verdict_joins(there))
-    address = "l.email_key" if there == "email" else "l.phone"
+    address = ADDRESS[there]
     return len(rows(
         f"UPDATE sends s SET channel = CAST(:there AS text), recipient_address = j.address, sender_id = :sender, not_before = now(),"
         " planned_on = :today, wait_reason = 'switched', updated_at = now(),"
         " dedup_key = 'campaign:' || s.campaign_id || ':' || CAST(:there AS text) || ':' || j.address"
         f" FROM (SELECT s.id, {address} AS address FROM sends s JOIN leads l ON l.org_id = s.org_id AND l.id = s.lead_id {joins}"
         f" WHERE {LATE} AND s.channel = :here AND s.expires_at > now() AND {verdict(there)} IS NULL"
+        # Of leads that became one, only the message to the address they kept: each address gets one.
+        f" AND {ADDRESS[here]} = s.recipient_address"
         " AND NOT EXISTS (SELECT FROM sends d WHERE d.org_id = s.org_id AND d.dedup_key ="
         f" 'campaign:' || s.campaign_id || ':' || CAST(:there AS text) || ':' || {address}) LIMIT :limit FOR UPDATE OF s SKIP LOCKED) j"
         " WHERE s.org_id = :org AND s.id = j.id RETURNING s.id",

@@ -20,8 +20,6 @@ from webapp.platform import tenancy
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run
 
-ADDRESS = {"email": "l.email_key", "sms": "l.phone", "whatsapp": "l.phone"}
-
 
 def _judged(campaign: Campaign, *columns: Any) -> Select:
     """Returns the SELECT of the audience with `skip_reason` first (NULL for those who will be reached) and `channel`, the
@@ -152,7 +150,7 @@ def _lay(campaign: Campaign, channel: str) -> None:
                            template_version_id, variant, dedup_key, planned_on, not_before, expires_at, priority)
         SELECT :campaign, 'campaign', m.id, :channel, :sender, m.address, m.name, :version, m.variant,
             'campaign:' || :campaign || ':' || :channel || ':' || m.address, d.day, d.opens, m.expires_at, :priority
-        FROM (SELECT l.id, {ADDRESS[channel]} AS address, NULLIF(concat_ws(' ', l.first_name, l.last_name), '') AS name,
+        FROM (SELECT l.id, {lateness.ADDRESS[channel]} AS address, NULLIF(concat_ws(' ', l.first_name, l.last_name), '') AS name,
                 r.variant, {lateness.expiry(campaign)} AS expires_at,
                 row_number() OVER (ORDER BY {lateness.expiry(campaign)} NULLS LAST, l.id) AS place {fresh}) m
         JOIN (SELECT day, opens, row_number() OVER (ORDER BY day, slot) AS place

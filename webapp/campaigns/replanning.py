@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from webapp.campaigns import lanes, lateness
+from webapp.campaigns import lanes, lateness, watching
 from webapp.campaigns.allocation import Plan, allocate
 from webapp.campaigns.campaigns import Campaign
-from webapp.campaigns.lanes import Lane
+from webapp.campaigns.lanes import MOVABLE, Lane
 from webapp.platform import work
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run, transaction, value
@@ -28,6 +28,8 @@ def run_due() -> int:
         # One planner at a time: two would lay the same room out twice.
         if not value("SELECT pg_try_advisory_xact_lock(2, CAST(:org AS int))", org=current().id):
             return 0
+        # Before what was missed is laid out anew, and nothing shows any more that it was.
+        watching.hold_what_is_overdue(list(db.session.scalars(select(Campaign.id).where(Campaign.status == "active"))))
         moved = replan()
     with transaction():
         work.settle(PLANS, _look_again)
@@ -72,16 +74,16 @@ def _move(lane: Lane, plan: Plan) -> int:
         days = [*days, (last, plan.left)]
     moment = now()
     return run(
-        """
+        f"""
         UPDATE sends s SET planned_on = d.day, updated_at = now(), wait_reason = NULL,
             -- What backs off before another try goes on backing off.
             not_before = CASE WHEN s.attempts > 0 THEN GREATEST(s.not_before, d.opens) ELSE d.opens END
         FROM (SELECT id, row_number() OVER (ORDER BY expires_at NULLS LAST, planned_on NULLS LAST, not_before, id) AS place
-              FROM sends WHERE org_id = :org AND campaign_id = :c AND channel = :channel AND status = 'pending') r
+              FROM sends s WHERE org_id = :org AND campaign_id = :c AND channel = :channel AND {MOVABLE}) r
         JOIN (SELECT day, opens, row_number() OVER (ORDER BY day, slot) AS place
               FROM unnest(CAST(:days AS date[]), CAST(:sizes AS int[]), CAST(:opens AS timestamptz[])) AS u (day, size, opens)
               CROSS JOIN LATERAL generate_series(1, u.size) AS slot) d USING (place)
-        WHERE s.org_id = :org AND s.id = r.id AND s.status = 'pending' AND s.planned_on IS DISTINCT FROM d.day
+        WHERE s.org_id = :org AND s.id = r.id AND {MOVABLE} AND s.planned_on IS DISTINCT FROM d.day
         """,
         org=current().id, c=campaign_id, channel=channel, days=[day for day, _ in days],
         sizes=[n for _, n in days], opens=[lanes.opens_on(lane.hours, day, moment) for day, _ in days],
@@ -91,8 +93,8 @@ def _move(lane: Lane, plan: Plan) -> int:
 def _stands(campaign_id: int, channel: str, plan: Plan) -> bool:
     """True if the pending sends are spread over days as the plan says already."""
     found = rows(
-        "SELECT planned_on, count(*) AS n FROM sends WHERE org_id = :org AND campaign_id = :c AND channel = :channel"
-        " AND status = 'pending' GROUP BY 1 ORDER BY 1",
+        "SELECT planned_on, count(*) AS n FROM sends s WHERE org_id = :org AND campaign_id = :c AND channel = :channel"
+        f" AND {MOVABLE} GROUP BY 1 ORDER BY 1",
         org=current().id, c=campaign_id, channel=channel,
     )  # fmt: skip
     return not plan.left and [(row.planned_on, row.n) for row in found] == plan.days

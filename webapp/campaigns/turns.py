@@ -3,7 +3,7 @@ that a small campaign of one is not behind a large one of another. Only this pro
 decided by rows."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from threading import Lock
 
@@ -11,10 +11,12 @@ REFRESH_SECONDS = 0.5
 
 
 class Turns:
-    """due: asks which organisations have work due. tend_seconds: how often each is tended to (see `take`)."""
+    """due: asks which organisations have work due. most: how many threads one may hold while others wait, so that a server
+    that says nothing holds up its own house only. tend_seconds: how often each is tended to (see `take`)."""
 
-    def __init__(self, due: Callable[[], list[int]], tend_seconds: float = 1.0):
-        self._due, self._tend_seconds = due, tend_seconds
+    def __init__(self, due: Callable[[], list[int]], most: int = 3, tend_seconds: float = 1.0):
+        self._due, self._most, self._tend_seconds = due, most, tend_seconds
+        self._in_hand: Counter[int] = Counter()
         self._waiting: deque[int] = deque()
         self._tended: dict[int, float] = {}
         self._asked = 0.0
@@ -27,12 +29,20 @@ class Turns:
         with self._lock:
             if not self._waiting:
                 return None
-            org_id = self._waiting.popleft()
+            free = next((org_id for org_id in self._waiting if self._in_hand[org_id] < self._most), self._waiting[0])
+            org_id = free if len(self._waiting) > 1 else self._waiting[0]
+            self._waiting.remove(org_id)
             self._waiting.append(org_id)
+            self._in_hand[org_id] += 1
             due_for_tending = time.monotonic() - self._tended.get(org_id, 0.0) >= self._tend_seconds
             if due_for_tending:
                 self._tended[org_id] = time.monotonic()
             return org_id, due_for_tending
+
+    def give_back(self, org_id: int) -> None:
+        """Ends a turn."""
+        with self._lock:
+            self._in_hand[org_id] -= 1
 
     def drop(self, org_id: int) -> None:
         """Takes an organisation out until it has work due again."""

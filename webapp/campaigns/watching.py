@@ -28,17 +28,28 @@ def hold(campaign_id: int, reason: str) -> bool:
     return True
 
 
+# True for a campaign c of which messages have been due for :silence, while nothing of it moved for as long.
+SILENT = """c.started_at < now() - :silence AND COALESCE(c.resumed_at, '-infinity') < now() - :silence
+        AND NOT EXISTS (SELECT FROM campaign_batches b WHERE b.org_id = c.org_id AND b.campaign_id = c.id
+            AND b.moved_at >= now() - :silence)
+        AND EXISTS (SELECT FROM sends d WHERE d.org_id = c.org_id AND d.campaign_id = c.id AND d.channel {channel}
+            AND d.status = 'pending' AND d.not_before < now() - :silence)"""
+
+
+def silence() -> timedelta:
+    """Returns how long nothing may have gone out before a person is asked."""
+    return timedelta(hours=policy.of(current()).overdue_hours)
+
+
 def hold_what_is_overdue(campaign_ids: list[int]) -> int:
     """Holds the campaigns of which messages have been due for longer than the organisation allows, while nothing of them
     went out. Returns how many."""
-    hours = policy.of(current()).overdue_hours
     found = rows(
-        "SELECT c.id, w.due, GREATEST(c.started_at, c.resumed_at, b.moved_at) AS moved FROM campaigns c"
-        " CROSS JOIN LATERAL (SELECT min(not_before) AS due FROM sends s WHERE s.org_id = c.org_id AND s.campaign_id = c.id"
-        " AND s.status = 'pending') w CROSS JOIN LATERAL (SELECT max(moved_at) AS moved_at FROM campaign_batches b"
-        " WHERE b.org_id = c.org_id AND b.campaign_id = c.id) b WHERE c.id = ANY(:ids) AND w.due < now() - :silence"
-        " AND GREATEST(c.started_at, c.resumed_at, b.moved_at) < now() - :silence",
-        ids=campaign_ids, silence=timedelta(hours=hours),
+        "SELECT c.id, GREATEST(c.started_at, c.resumed_at, (SELECT max(moved_at) FROM campaign_batches b"
+        " WHERE b.org_id = c.org_id AND b.campaign_id = c.id)) AS moved, now() - :silence AS due"
+        " FROM campaigns c"
+        f" WHERE c.id = ANY(:ids) AND c.status = 'active' AND {SILENT.format(channel='= ANY(c.channels)')} ORDER BY c.id",
+        ids=campaign_ids, silence=silence(),
     )  # fmt: skip
     return sum(hold(row.id, _silence(row.moved, row.due)) for row in found)
 

@@ -4,13 +4,17 @@ The day is the organisation's local one. `claimed` is the campaign's daily cap a
 in the transaction that claims, and lowered only by what provably did not go out.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Computed, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.platform.db import Base, Changing, Tenant, child_of
+from webapp.platform import tenancy
+from webapp.platform.db import Base, Changing, Tenant, child_of, run
 
 STATUSES = ("pending", "processing", "completed", "failed")
 
@@ -36,3 +40,20 @@ class CampaignBatch(Tenant, Changing, Base):
         Index(None, "org_id", "campaign_id", "send_date", unique=True),
         Index(None, "org_id", "send_date"),
     )
+
+
+def came_out(sends: Iterable[Any]) -> None:
+    """Counts sends that turned out to have gone in the batches of the days they were claimed on. sends: rows with
+    campaign_id, claimed_at and their status until now: what was unknown or failed was done with already."""
+    moved: Counter[tuple[int, datetime, int]] = Counter()
+    for send in sends:
+        if send.campaign_id and send.claimed_at:
+            moved[send.campaign_id, send.claimed_at, int(send.status in ("pending", "skipped"))] += 1
+    for campaign_id, claimed_at, undone in sorted(moved):
+        n = moved[campaign_id, claimed_at, undone]
+        run(
+            "UPDATE campaign_batches b SET sent = sent + :n, done = done + :done, updated_at = now() FROM organizations o"
+            " WHERE b.org_id = :org AND o.id = b.org_id AND b.campaign_id = :c"
+            " AND b.send_date = (CAST(:at AS timestamptz) AT TIME ZONE o.timezone)::date",
+            n=n, done=n * undone, org=tenancy.current_org(), c=campaign_id, at=claimed_at,
+        )  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from webapp.audience import consents, timeline
-from webapp.messaging import meters, policy, receipts, tallies
+from webapp.messaging import batches, meters, policy, receipts, tallies
 from webapp.platform import organizations
 from webapp.platform.clock import now
 from webapp.platform.db import one, run, value
@@ -59,7 +59,9 @@ def bounced(send_id: int, kind: str, code: str, message: str, event_id: str, at:
         unknown = int(send.status == "unknown")
         moved = Counter(bounced=1, sent=unknown)
         moved["unknown"], moved["delivered"] = -unknown, -int(send.delivered_at is not None)
-        meters.count(send.sender_id, Counter(bounced=1))
+        if unknown:
+            batches.came_out([send])
+        meters.count(send.sender_id, Counter(bounced=1, sent=unknown))
         tallies.add(send.campaign_id, send.channel, moved, send.variant)
     return True
 

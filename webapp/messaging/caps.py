@@ -68,11 +68,16 @@ def room(campaign_id: int, sender_id: int, limits: Limits, wanted: int) -> Room:
 
 
 def _claimed_today(campaign_id: int, day: date) -> int:
-    ensure_batch(campaign_id, day)
-    return value(
-        "SELECT claimed FROM campaign_batches WHERE org_id = :org AND campaign_id = :c AND send_date = :day FOR UPDATE",
-        org=tenancy.current_org(), c=campaign_id, day=day,
-    )  # fmt: skip
+    found = None
+    while found is None:
+        ensure_batch(campaign_id, day)
+        # Gone again where a plan that has nothing for today was written while we waited for the row.
+        found = value(
+            "SELECT GREATEST(claimed, done) FROM campaign_batches WHERE org_id = :org AND campaign_id = :c"
+            " AND send_date = :day FOR UPDATE",
+            org=tenancy.current_org(), c=campaign_id, day=day,
+        )  # fmt: skip
+    return found
 
 
 def ensure_batch(campaign_id: int, day: date) -> None:
@@ -117,7 +122,9 @@ def _meter(sender_id: int, limits: Limits, wanted: int) -> Room:
 def used(sender_id: int) -> int:
     """Returns how many messages of a sender count against its limit of a rolling 24 hours."""
     return value(
-        "SELECT COALESCE(sum(claimed), 0)::bigint FROM sender_minutes WHERE org_id = :org AND sender_id = :s"
+        # What went out before there was a limit counts as well.
+        "SELECT GREATEST(COALESCE(sum(claimed), 0), COALESCE(sum(sent + unknown), 0))::bigint"
+        " FROM sender_minutes WHERE org_id = :org AND sender_id = :s"
         f" AND minute > clock_timestamp() - ({ROLLING})",
         org=tenancy.current_org(), s=sender_id,
     )  # fmt: skip
@@ -154,12 +161,13 @@ def note_full(campaign_id: int, day: date) -> None:
 
 
 # A person who takes no place of the portfolio: written to within the day already, or asked us something within the last
-# 24 hours (the service window).
+# 24 hours (the service window, of this very number).
 FREE = (
     "(EXISTS (SELECT FROM portfolio_people w WHERE w.org_id = s.org_id AND w.portfolio_id = :portfolio"
     f" AND w.address = s.recipient_address AND w.last_at > clock_timestamp() - ({ROLLING_PEOPLE}))"
     " OR EXISTS (SELECT FROM inbound_messages i WHERE i.org_id = s.org_id AND i.channel = s.channel"
-    " AND i.from_address = s.recipient_address AND i.received_at > now() - interval '24 hours' + interval '5 minutes'))"
+    " AND i.sender_id = :sender AND i.from_address = s.recipient_address"
+    " AND i.received_at > now() - interval '24 hours' + interval '5 minutes'))"
 )
 
 
@@ -185,18 +193,18 @@ def take(campaign_id: int, sender_id: int, limits: Limits, room: Room, token: st
             s=sender_id, minute=room.minute, n=n,
         )  # fmt: skip
     if limits.portfolio_id is not None:
-        _note_people(limits.portfolio_id, token, addresses)
+        _note_people(limits.portfolio_id, sender_id, token, addresses)
 
 
-def _note_people(portfolio_id: int, token: str, addresses: list[str]) -> None:
+def _note_people(portfolio_id: int, sender_id: int, token: str, addresses: list[str]) -> None:
     run(
         "INSERT INTO portfolio_people AS p (portfolio_id, address, last_at, claim_token)"
         " SELECT :portfolio, a, clock_timestamp(), :token FROM unnest(CAST(:addresses AS text[])) AS a"
         " WHERE NOT EXISTS (SELECT FROM inbound_messages i WHERE i.org_id = :org AND i.channel = 'whatsapp'"
-        " AND i.from_address = a AND i.received_at > now() - interval '24 hours' + interval '5 minutes')"
+        " AND i.sender_id = :sender AND i.from_address = a AND i.received_at > now() - interval '24 hours' + interval '5 minutes')"
         " ORDER BY a ON CONFLICT (org_id, portfolio_id, address) DO UPDATE"
         " SET before_at = p.last_at, last_at = EXCLUDED.last_at, claim_token = EXCLUDED.claim_token",
-        portfolio=portfolio_id, token=token, addresses=addresses, org=tenancy.current_org(),
+        portfolio=portfolio_id, sender=sender_id, token=token, addresses=addresses, org=tenancy.current_org(),
     )  # fmt: skip
 
 

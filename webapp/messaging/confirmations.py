@@ -20,6 +20,7 @@ from webapp.platform import audit, tenancy, work
 from webapp.platform.clock import now
 from webapp.platform.db import db, one, run, transaction, value
 from webapp.platform.errors import Refused
+from webapp.platform.organizations import current as current_organization
 
 WORK = "confirmations"
 VALID_DAYS = 14
@@ -100,7 +101,7 @@ def order() -> Order:
     found = one(
         "SELECT s.template_version_id, x.id AS sender_id, x.updated_at AS sender_at, o.updated_at AS organization_at"
         " FROM sends s JOIN organizations o ON o.id = s.org_id CROSS JOIN LATERAL (SELECT * FROM senders c"
-        " WHERE c.org_id = s.org_id AND c.channel = 'email' AND c.status IN ('active', 'warming')"
+        " WHERE c.org_id = s.org_id AND c.channel = 'email' AND c.status IN ('active', 'warming') AND c.held_at IS NULL"
         " ORDER BY c.id = s.sender_id DESC, c.is_default DESC, c.id LIMIT 1) x"
         " WHERE s.org_id = :org AND s.campaign_id IS NULL AND s.kind = 'confirmation' AND s.status = 'pending'"
         " AND s.not_before <= now() AND (x.rate_limited_until IS NULL OR x.rate_limited_until <= now())"
@@ -122,7 +123,7 @@ def send_due(node: str, stopping: Event) -> int:
     while not stopping.is_set() and delivery.send_batch(order, node) is not None:
         batches += 1
     with transaction():
-        outcomes.expire()
+        outcomes.expire(current_organization().timezone)
     with transaction():
         work.settle(WORK, _next_due)
     return batches

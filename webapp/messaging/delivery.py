@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import current_app
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from webapp.audience import consents
 from webapp.messaging import (
@@ -38,6 +39,7 @@ from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
+STALLED_SECONDS = 1
 RECORD_SECONDS = 60  # within the lease, after TALK_SECONDS and the last reply
 logger = log(__name__)
 
@@ -172,7 +174,7 @@ def _record(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -
                 ended = outcomes.finalise(claimed, told)
                 _heed(claimed, told, sender, order)
             return ended
-        except OperationalError:
+        except (OperationalError, InterfaceError, NoConnection):
             # The token makes a repetition safe: what was committed before the connection broke is not found again.
             if time.monotonic() > deadline:
                 raise
@@ -205,6 +207,8 @@ def _attempt(
     """Yields exactly one outcome for each claimed row, whatever the provider does."""
     unbuilt: list[Outcome] = []
     waiting = {row.id for row in claimed.rows}
+    handed: set[int] = set()  # to the provider, which has not said yet how it went
+    why: str | None = None
     first = time.monotonic() + claimed.starts_in
 
     def messages() -> Iterator[Any]:
@@ -215,8 +219,11 @@ def _attempt(
             except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others
                 unbuilt.append(Outcome(row.id, "rejected", "template", f"The message could not be built: {problem}"))
                 continue
-            if claimed.gap and (early := first + place * claimed.gap - time.monotonic()) > 0:
-                time.sleep(early)
+            early = first + place * claimed.gap - time.monotonic() if claimed.gap else 0.0
+            if early < -STALLED_SECONDS:
+                return  # its moments are somebody else's by now: what is left is claimed anew
+            time.sleep(max(early, 0))
+            handed.add(row.id)
             yield built
 
     try:
@@ -225,13 +232,19 @@ def _attempt(
             yield outcome
     except Unreachable as problem:
         logger.warning("sender unreachable", sender=sender.id, reason=str(problem))
-        with transaction():
-            resting.rest(sender.id, str(problem))
+        handed.clear()
+        why = str(problem)
+    except Exception:
+        logger.exception("a provider failed", sender=sender.id)
     for outcome in unbuilt:
         waiting.discard(outcome.send_id)
         yield outcome
     for send_id in waiting:
-        yield Outcome(send_id, "released")
+        if send_id in handed:
+            yield Outcome(send_id, "unknown", None, "Sending it broke off before it was said how it went.")
+        else:
+            yield Outcome(send_id, "released", None, why, effect="back_off" if why else None)
+            why = None  # it rests once
 
 
 def lookups(needs: set[str], lead_ids: list[int]) -> dict[int, dict[str, Any]]:

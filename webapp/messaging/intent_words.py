@@ -17,7 +17,8 @@ LOOKED_AT = 2_000  # characters
 
 def plain(text: str) -> str:
     """Returns text without case, accents, punctuation and emoji, its words one space apart."""
-    text = unicodedata.normalize("NFKD", text[:LOOKED_AT].casefold())
+    # Taken apart before and after: a letter in fancy dress is a capital underneath.
+    text = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text[:LOOKED_AT]).casefold())
     text = ACCENTS.sub("", text).translate(PLAIN)
     # Marks belong to the letters of other scripts; what is invisible parts nothing.
     kept = "".join(_kept(c) for c in text if c not in APOSTROPHES and unicodedata.category(c) != "Cf")

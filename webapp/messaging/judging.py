@@ -19,9 +19,9 @@ LATELY = f"""LEFT JOIN LATERAL (
                     AND COALESCE(e.claimed_at, e.sent_at) > now() - :frequency_days * interval '1 day'
                 ORDER BY 1 DESC LIMIT :frequency_n) latest) lately ON true"""
 CLOCKS = """clocks AS MATERIALIZED (
-            SELECT * FROM unnest(CAST(:clock_keys AS text[]), CAST(:clock_open AS boolean[]),
+            SELECT * FROM unnest(CAST(:clock_keys AS text[]), CAST(:clock_open AS boolean[]), CAST(:clock_never AS boolean[]),
                 CAST(:clock_opens AS timestamptz[]), CAST(:clock_first AS date[]), CAST(:clock_last AS date[]),
-                CAST(:clock_tomorrow AS timestamptz[])) AS c (key, is_open, opens_at, first_day, last_day, tomorrow)), """
+                CAST(:clock_tomorrow AS timestamptz[])) AS c (key, is_open, never, opens_at, first_day, last_day, tomorrow)), """
 CLOCK_JOINS = """LEFT JOIN clocks zt ON zt.key = l.timezone
             LEFT JOIN clocks zc ON zc.key = 'country:' || l.country
             LEFT JOIN clocks zh ON zh.key = :clock_home"""
@@ -64,6 +64,7 @@ def judgement(channel: str, limits: Limits | None, *, confirming: bool = False) 
         tables = CLOCKS
         joins.append(CLOCK_JOINS)
         values |= _clock_values(limits.hours)
+        skip = f"COALESCE({skip}, CASE WHEN {_clock('never')} THEN 'no_hours' END)"
         waits.append((f"NOT {_clock('is_open')}", "quiet_hours", _clock("opens_at")))
         if limits.hours.holidays:
             waits.append((HOLIDAY, "holiday", _clock("tomorrow")))
@@ -88,6 +89,7 @@ def _clock_values(hours: Hours) -> dict[str, Any]:
     return {
         "clock_keys": clocks.keys,
         "clock_open": clocks.is_open,
+        "clock_never": clocks.never,
         "clock_opens": clocks.opens_at,
         "clock_first": clocks.first_day,
         "clock_last": clocks.last_day,

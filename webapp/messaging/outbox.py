@@ -19,6 +19,7 @@ from webapp.platform import tenancy
 from webapp.platform.db import rows, value
 
 BATCH = 200
+TEXT_LIMIT = 1000  # characters kept of a provider's words
 TALK_SECONDS = 10  # no new message is begun later than this after the claim; what is not begun goes back
 
 LEAD_COLUMNS = (
@@ -41,6 +42,13 @@ class Outcome:
     message: str | None = None
     provider_id: str | None = None
     effect: str | None = None
+
+    def __post_init__(self) -> None:
+        # A provider may answer anything; what no database can hold must not cost what is known of the others.
+        for name in ("code", "message", "provider_id"):
+            if (text := getattr(self, name)) is not None:
+                clean = str(text).replace("\0", "").encode("utf-8", "replace").decode()[:TEXT_LIMIT]
+                object.__setattr__(self, name, clean)
 
 
 @dataclass(frozen=True)
@@ -169,9 +177,11 @@ def _claim_rows(
 def next_due(campaign_ids: list[int]) -> Any:
     """Returns when the next of these campaigns' sends may go out or a lease runs out; None if nothing is left."""
     return value(
-        "SELECT LEAST((SELECT min(not_before) FROM sends WHERE org_id = :org AND status = 'pending'"
-        " AND campaign_id = ANY(:campaigns)), (SELECT min(lease_until) FROM sends WHERE org_id = :org"
-        " AND status = 'sending'))",
+        # One look at the head of each queue, not over all that wait.
+        "SELECT LEAST((SELECT min(f.at) FROM unnest(CAST(:campaigns AS bigint[])) c"
+        " CROSS JOIN unnest(ARRAY['email', 'sms', 'whatsapp']) w CROSS JOIN LATERAL (SELECT not_before AS at FROM sends"
+        " WHERE org_id = :org AND campaign_id = c AND channel = w AND status = 'pending' ORDER BY not_before LIMIT 1) f),"
+        " (SELECT min(lease_until) FROM sends WHERE org_id = :org AND status = 'sending'))",
         org=tenancy.current_org(), campaigns=campaign_ids,
     )  # fmt: skip
 

@@ -41,11 +41,14 @@ COUNTED = (
 def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
     """Records the outcomes of a claim where its token still holds. Returns how many sends ended in which status."""
     attempts = {row.id: row.attempts for row in claimed.rows}
-    settled = [(o, *_verdict(o, attempts[o.send_id])) for o in outcomes]
+    settled = [(o, *_verdict(o, attempts[o.send_id])) for o in sorted(outcomes, key=lambda o: o.send_id)]
     sent = f"(o.status = 'sent' OR o.status IN ('pending', 'unknown') AND {SEEN})"
     counted = rows(
         f"""
-        WITH changed AS (
+        -- In the order in which receipts lock them.
+        WITH held AS MATERIALIZED (
+            SELECT id FROM sends WHERE org_id = :org AND id = ANY(:ids) AND claim_token = :token ORDER BY id FOR UPDATE
+        ), changed AS (
             UPDATE sends s SET status = CASE WHEN {sent} THEN {STANDS_AT} ELSE o.status END,
                 attempts = s.attempts - CASE WHEN {sent} THEN 0 ELSE o.uncounted END,
                 not_before = CASE WHEN o.status = 'pending' THEN now() + o.wait * interval '1 second' ELSE s.not_before END,
@@ -65,6 +68,7 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
             FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]),
                         CAST(:uncounted AS int[]), CAST(:providers AS text[]), CAST(:codes AS text[]),
                         CAST(:messages AS text[])) AS o (id, status, wait, uncounted, provider_id, code, message)
+            JOIN held USING (id)
             WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
             RETURNING {CHANGED}
         ), {FACTS}
@@ -74,7 +78,7 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
         ids=[o.send_id for o, *_ in settled], statuses=[status for _, status, _, _ in settled],
         waits=[wait for *_, wait, _ in settled], uncounted=[uncounted for *_, uncounted in settled],
         providers=[o.provider_id or "" for o, *_ in settled], codes=[o.code or "" for o, *_ in settled],
-        messages=[(o.message or "").replace("\0", "")[:1000] for o, *_ in settled],
+        messages=[o.message or "" for o, *_ in settled],
     )  # fmt: skip
     moved = Counter({row.outcome: row.n for row in counted})
     caps.give_back(claimed, moved, [address for row in counted for address in row.without or ()])
@@ -119,7 +123,8 @@ def expire(zone: str = "UTC") -> int:
                                            AND lease_until < now() LIMIT :limit FOR UPDATE SKIP LOCKED)
             RETURNING {CHANGED}
         ), {FACTS}, batches AS (
-            UPDATE campaign_batches b SET done = b.done + d.n, sent = b.sent + d.sent, updated_at = now()
+            UPDATE campaign_batches b SET done = b.done + d.n, sent = b.sent + d.sent, updated_at = now(),
+                status = CASE WHEN b.done + d.n >= b.batch_size THEN 'completed' ELSE b.status END
             FROM (SELECT campaign_id, (claimed_at AT TIME ZONE :zone)::date AS on_date, count(*) AS n,
                     count(*) FILTER (WHERE outcome = 'sent') AS sent
                   FROM changed WHERE campaign_id IS NOT NULL GROUP BY 1, 2) d

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped
 
 from webapp.audience import consents, timeline
 from webapp.audience.leads import one_of
-from webapp.messaging import tallies
+from webapp.messaging import batches, meters, tallies
 from webapp.messaging.sends import reached
 from webapp.platform.clock import now
 from webapp.platform.db import Base, Tenant, child_of, one, run
@@ -74,6 +74,8 @@ def _send(send_id: int) -> Any:
     )
     moved = Counter(sent=1, delivered=int(found.channel == "email"))
     moved["unknown"] = -1
+    batches.came_out([found])
+    meters.count(found.sender_id, Counter(sent=1))
     tallies.add(found.campaign_id, found.channel, moved, found.variant)
     return one("SELECT * FROM sends WHERE id = :id", id=send_id)
 

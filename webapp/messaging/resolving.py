@@ -12,6 +12,7 @@ from webapp.messaging import tallies
 from webapp.platform import audit, tenancy, work
 from webapp.platform.db import rows, run
 from webapp.platform.errors import Refused
+from webapp.platform.organizations import current as current_organization
 
 LIMIT = 20_000  # sends of one act
 # Why one is not sent again, in the words that end "left as they are: ...".
@@ -60,9 +61,9 @@ def as_sent(send_ids: Sequence[int], by: str) -> Resolved:
         UPDATE sends s SET status = 'sent', sent_at = s.updated_at, error_code = NULL, error_message = NULL,
             delivered_at = CASE WHEN s.channel = 'email' THEN s.updated_at END, updated_at = now()
         FROM picked p WHERE s.org_id = :org AND s.id = p.id AND s.status = 'unknown'
-        RETURNING s.id, s.campaign_id, s.channel, s.variant, s.planned_on, s.kind
+        RETURNING s.id, s.campaign_id, s.channel, s.variant, s.kind, (s.claimed_at AT TIME ZONE :zone)::date AS claimed_on
         """,
-        org=tenancy.current_org(), ids=list(send_ids),
+        org=tenancy.current_org(), ids=list(send_ids), zone=current_organization().timezone,
     )  # fmt: skip
     _tell(changed, by)
     _count(changed, "sent", lambda channel, n: Counter(unknown=-n, sent=n, delivered=n if channel == "email" else 0))
@@ -85,11 +86,12 @@ def as_not_sent(send_ids: Sequence[int], by: str) -> Resolved:
     judged = rows(JUDGED, **scope)
     free = [row.id for row in judged if row.why is None]
     changed = rows(
-        "UPDATE sends SET status = 'pending', not_before = now(), wait_reason = NULL, claim_token = NULL,"
+        "UPDATE sends s SET status = 'pending', not_before = now(), wait_reason = NULL, claim_token = NULL,"
         " claimed_by = NULL, claimed_at = NULL, lease_until = NULL, error_code = NULL, error_message = NULL,"
-        " updated_at = now() WHERE org_id = :org AND id = ANY(:ids) AND status = 'unknown'"
-        " RETURNING id, campaign_id, channel, variant, planned_on, kind",
-        **scope | {"ids": free},
+        " updated_at = now() FROM (SELECT id, claimed_at FROM sends WHERE org_id = :org AND id = ANY(:ids)"
+        " AND status = 'unknown' ORDER BY id FOR UPDATE) o WHERE s.org_id = :org AND s.id = o.id AND s.status = 'unknown'"
+        " RETURNING s.id, s.campaign_id, s.channel, s.variant, s.kind, (o.claimed_at AT TIME ZONE :zone)::date AS claimed_on",
+        **scope | {"ids": free, "zone": current_organization().timezone},
     )
     _count(changed, "pending", lambda channel, n: Counter(unknown=-n))
     for kind in {"confirmations" if row.campaign_id is None else "campaigns" for row in changed}:
@@ -140,9 +142,9 @@ def _tell(changed: list[Any], by: str) -> None:
 
 
 def _count(changed: list[Any], status: str, moved: Callable[[str, int], Counter[str]]) -> None:
-    """Moves the counters of campaigns and of the batches that the sends were planned in."""
+    """Moves the counters of campaigns and of the batches of the days the sends were claimed on."""
     sends = Counter((row.campaign_id, row.channel, row.variant) for row in changed if row.campaign_id)
-    batches = Counter((row.campaign_id, row.planned_on) for row in changed if row.campaign_id and row.planned_on)
+    batches = Counter((row.campaign_id, row.claimed_on) for row in changed if row.campaign_id and row.claimed_on)
     # Unknown ones are done with; what is sent again is not.
     sets = "sent = sent + b.n" if status == "sent" else "done = GREATEST(done - b.n, 0), status = 'processing'"
     run(

@@ -18,13 +18,16 @@ _guard = Lock()
 
 def rest(sender_id: int, reason: str) -> None:
     """Lets a sender rest; its waiting messages lose no attempt. reason: shown to the operator."""
-    with _guard:
-        times = _rests[sender_id] = _rests.get(sender_id, 0) + 1
-    run(
+    times = _rests.get(sender_id, 0) + 1
+    rests = run(
         "UPDATE senders SET rate_limited_until = now() + :rest * interval '1 second', last_error = :reason"
         " WHERE id = :id AND (rate_limited_until IS NULL OR rate_limited_until < now())",
         id=sender_id, rest=min(REST_SECONDS * 2 ** min(times - 1, 8), LONGEST_REST_SECONDS), reason=reason[:1000],
     )  # fmt: skip
+    if rests:
+        # One outage is one, however many threads met it.
+        with _guard:
+            _rests[sender_id] = times
 
 
 def up_again(sender_id: int) -> None:

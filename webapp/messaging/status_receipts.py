@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from webapp.audience import timeline
-from webapp.messaging import meters, senders, standing, tallies, template_states, wishes
+from webapp.messaging import batches, meters, senders, standing, tallies, template_states, wishes
 from webapp.messaging.meters import MEASURES
 from webapp.messaging.notices import Status
 from webapp.messaging.providers.twilio import errors as of_sms
@@ -162,6 +162,7 @@ def _count(told: list[_Told], moved: dict[int, Moved]) -> None:
             of_senders[t.send.sender_id].update({name: counted[name] for name in MEASURES})
         if t.send.campaign_id:
             of_campaigns[t.send.campaign_id, t.send.variant].update(counted)
+    batches.came_out(t.send for t in told if moved[t.send.id].counted["sent"])
     for sender_id in sorted(of_senders):
         meters.count(sender_id, of_senders[sender_id])
     for campaign_id, variant in sorted(of_campaigns):

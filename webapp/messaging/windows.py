@@ -188,10 +188,12 @@ def state(
 @dataclass(frozen=True)
 class Clocks:
     """Every zone and country at one moment, as arrays for a statement: key (a zone, or "country:XX"), when it opens
-    (None: open now, or never), whether it is open, and when the day after opens (for who has a holiday)."""
+    (a guess where it never does), whether it is open, whether it never is, and when the day after opens (for who has a
+    holiday)."""
 
     keys: list[str]
     is_open: list[bool]
+    never: list[bool]
     opens_at: list[datetime]
     first_day: list[date]
     last_day: list[date]
@@ -217,14 +219,18 @@ def clocks(hours: Hours) -> Clocks:
 
 def _read_clocks(hours: Hours, moment: datetime) -> Clocks:
     plain = replace(hours, holidays=frozenset())  # the statement looks holidays up by itself
-    made = Clocks([], [], [], [], [], [])
+    made = Clocks([], [], [], [], [], [], [])
+    # What is claimed in this minute may leave in the next one.
+    soon = moment + timedelta(minutes=1)
     walls = {zone: moment.astimezone(ZoneInfo(zone)) for zone in ZONES}
     for key, zones in _places():
         local = [walls[zone] for zone in zones]
-        is_open_now = all(plain.holds(at) for at in local)
+        is_open_now = all(plain.holds(at) and plain.holds(soon.astimezone(at.tzinfo)) for at in local)
         made.keys.append(key)
         made.is_open.append(is_open_now)
-        made.opens_at.append(moment if is_open_now else _opening(plain, key, zones, moment))
+        opens_at = moment if is_open_now else _opening(plain, key, zones, soon)
+        made.opens_at.append(opens_at)
+        made.never.append(opens_at >= soon + timedelta(days=LOOK_DAYS))
         made.first_day.append(min(at.date() for at in local))
         made.last_day.append(max(at.date() for at in local))
         midnight = max(at.replace(hour=0, minute=0) + timedelta(days=1) for at in local).astimezone(UTC)
