@@ -20,7 +20,9 @@ def sale(cast) -> int:
     """A WhatsApp template and a number to send it from; returns the number's id."""
     with transaction(cast.org):
         made = templates.save(None, desk.LETTER | {"name": "Black Friday"})
-        made.template_type, made.whatsapp = "whatsapp", {"name": "black_friday_2025", "language": "en"}
+        made.template_type, made.whatsapp = "whatsapp", {
+            "name": "black_friday_2025", "language": "en", "status": "APPROVED", "body": "Hello", "parameters": [],
+        }  # fmt: skip
         sender = Sender(channel="whatsapp", provider="local", name="Shop", address="+14155550000", is_default=True)
         db.session.add(sender)
         db.session.flush()

@@ -334,7 +334,8 @@ def test_whatsapp_says_which_templates_may_be_sent(app, cast, tx):
     assert tell("APPROVED") == ("APPROVED", None)
     for event in ("PAUSED", "DISABLED"):
         assert tell(event)[1] and tell("REINSTATED") == ("REINSTATED", None)
-    assert tell("IN_APPEAL") == ("IN_APPEAL", None)
+    # It says nothing of whether the template may be sent, so nothing comes to a standstill by it.
+    assert tell("IN_APPEAL") == tell("ZZZ") == ("REINSTATED", None)
 
 
 def test_who_chooses_in_whatsapps_own_settings_is_obeyed(app, cast, tx):

@@ -136,6 +136,11 @@ def test_limits_are_changed_under_way_by_who_may(marketer, app, cast):
     )
     with transaction(cast.org):
         assert (campaigns.get(campaign_id).daily_send_limit, campaigns.get(campaign_id).priority) == (5, 1)
+    stale = marketer.post(f"/campaigns/{campaign_id}/limits", kept | {"priority": "9"})
+    assert stale.status_code == 422 and "changed while you had the page open" in stale.text
+    with transaction(cast.org):
+        assert campaigns.get(campaign_id).daily_send_limit == 5
+    kept |= {"version": form_of(stale)[0]["version"]}
     bad = marketer.post(f"/campaigns/{campaign_id}/limits", kept | {"end_at": "2001-01-01T10:00"})
     assert bad.status_code == 422 and "end_at" in form_of(bad)[1]
     viewer = Visitor(app)

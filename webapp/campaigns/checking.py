@@ -7,10 +7,11 @@ from webapp.audience import segments
 from webapp.audience.consents import CHANNEL_WORDS
 from webapp.campaigns import limits, recipients
 from webapp.campaigns.words import CATEGORIES, DEADLINES, GOALS, SCHEDULES
-from webapp.messaging import senders, templates, tokens
+from webapp.messaging import senders, templates, tokens, windows
 from webapp.messaging.senders import CHANNELS, Sender
 from webapp.platform.clock import now
 from webapp.platform.errors import NotFound
+from webapp.platform.organizations import current as current_organization
 
 
 def problems(values: dict[str, Any], standing: list[str] | None = None) -> dict[str, str]:
@@ -87,10 +88,22 @@ def missing(campaign: Any) -> dict[str, str]:
         errors["segment_id"] = "This segment is not active."
     if campaign.sender_id and (said := _unready(senders.get(campaign.sender_id), campaign.channels[0])):
         errors["sender_id"] = said
+    if said := _closed(campaign):
+        errors["send_window"] = said
     without = [CHANNEL_WORDS[channel] for channel in campaign.channels[1:] if not senders.usable(channel)]
     if without:
         errors["channels"] = f"There is no active sender for {' and '.join(without)}. Add one, or take the channel out."
     return errors | _untimely(campaign)
+
+
+def _closed(campaign: Any) -> str | None:
+    """Returns what is wrong where a campaign's window and the organisation's hours never meet."""
+    organization = current_organization()
+    for channel in campaign.channels:
+        hours = windows.hours_of(organization, channel, campaign.send_window)
+        if windows.next_open(hours, organization.timezone, organization.country, now()) is None:
+            return f"Its window and the quiet hours of {CHANNEL_WORDS[channel]} leave no time in which it may go out."
+    return None
 
 
 def _unready(sender: Sender, first: str) -> str | None:

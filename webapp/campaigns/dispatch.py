@@ -67,9 +67,10 @@ def begin(campaign: Campaign) -> int:
     return planned
 
 
-# What was due before a silence of ours goes out only when a person says so: until the campaign is held, nothing of it does.
+# What was due before a silence of ours goes out only when a person says so: until it is held, nothing of it does.
 SILENT = watching.SILENT.format(channel="= :channel")
-# The campaign's own sender where it is of the channel, else the channel's default. Held and resting ones send nothing.
+# The campaign's own sender where it is of the channel, else the channel's default, else one that is active. Held and
+# resting ones send nothing.
 ORDER = f"""
     SELECT c.org_id, c.id, c.template_version_id, c.subject_line, c.preview_text, c.daily_send_limit, c.send_window,
         c.paced_by_callbacks, s.id AS sender_id, s.channel, s.provider, s.daily_limit, s.warming, s.rate_per_second,
@@ -77,7 +78,8 @@ ORDER = f"""
     FROM campaigns c JOIN organizations o ON o.id = c.org_id
     JOIN senders s ON s.org_id = c.org_id AND s.id = COALESCE(
         (SELECT x.id FROM senders x WHERE x.org_id = c.org_id AND x.id = c.sender_id AND x.channel = :channel),
-        (SELECT x.id FROM senders x WHERE x.org_id = c.org_id AND x.channel = :channel AND x.is_default))
+        (SELECT x.id FROM senders x WHERE x.org_id = c.org_id AND x.channel = :channel
+            AND (x.is_default OR x.status IN ('active', 'warming')) ORDER BY x.is_default DESC, x.id LIMIT 1))
     LEFT JOIN portfolios p ON p.org_id = s.org_id AND p.id = s.portfolio_id
     LEFT JOIN templates t ON t.org_id = c.org_id AND t.id = c.template_id
     WHERE c.id = :id AND c.status = 'active' AND NOT ({SILENT}) AND s.status IN ('active', 'warming') AND s.held_at IS NULL

@@ -9,8 +9,10 @@ from webapp.campaigns import lanes, plan
 from webapp.campaigns.allocation import Plan, allocate
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.lanes import Lane
+from webapp.messaging import windows
 from webapp.messaging.portfolios import TIERS
 from webapp.platform.clock import local, now
+from webapp.platform.db import rows
 from webapp.platform.organizations import current
 
 # A portfolio that uses half of its limit and keeps its quality is let up one tier: at best within two days, as a rule
@@ -46,7 +48,7 @@ class Forecast:
 def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
     """Returns how a campaign would go out beside the others. start: its first day, its own (or today) if not given. The
     campaign may be one that was never saved."""
-    judged = plan.by_channel(campaign)
+    judged = _left(campaign) if campaign.started_at else plan.by_channel(campaign)
     skipped = Counter({reason: n for reason, _, n in judged if reason})
     own = [_lane(campaign, channel, n, start) for _, channel, n in judged if channel]
     every = [*lanes.live(but=campaign.id), *own]
@@ -55,13 +57,33 @@ def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
     days: Counter[date] = Counter()
     for lane_plan in made["slow"].values():
         days.update(dict(lane_plan.days))
+    notes = [*_behind(every, made["slow"]), *_obstacles(own, made["slow"])]
+    if campaign.end_at and (campaign.late_action or "skip") == "skip":
+        last = local(campaign.end_at, current().timezone).date()
+        if late := sum(n for on, n in days.items() if on > last):
+            skipped["too_late"] += late
+            days = Counter({on: n for on, n in days.items() if on <= last})
+            made = {growth: {key: _until(each, last) for key, each in plans.items()} for growth, plans in made.items()}
     return Forecast(
         [Day(on, n) for on, n in sorted(days.items())],
-        sum(lane.demand.n for lane in own),
+        sum(lane.demand.n for lane in own) - skipped["too_late"],
         dict(skipped.most_common()),
         {growth: _end(plans) for growth, plans in made.items()},
-        [*_behind(every, made["slow"]), *_obstacles(own, made["slow"])],
+        notes,
     )
+
+
+def _left(campaign: Campaign) -> list[tuple[str | None, str | None, int]]:
+    """Returns (no reason, channel, people) of what a campaign under way has still to send."""
+    found = rows(
+        "SELECT channel, count(*) AS n FROM sends WHERE org_id = :org AND campaign_id = :c AND status = 'pending' GROUP BY 1",
+        org=campaign.org_id, c=campaign.id,
+    )  # fmt: skip
+    return [(None, row.channel, row.n) for row in found]
+
+
+def _until(made: Plan, last: date) -> Plan:
+    return Plan([(on, n) for on, n in made.days if on <= last], 0, made.behind)
 
 
 def _lane(campaign: Campaign, channel: str, n: int, start: date | None) -> Lane:
@@ -122,6 +144,9 @@ def spans(days: list[date]) -> str:
 
 def _obstacles(own: list[Lane], plans: dict[Any, Plan]) -> list[str]:
     notes = [f"There is no sender for {lane.demand.key[1]}." for lane in own if lane.sender is None]
+    organization = current()
+    if any(windows.next_open(lane.hours, organization.timezone, organization.country, now()) is None for lane in own):
+        notes.append("Its window and the quiet hours leave no time in which it may go out.")
     for lane in own:
         left = plans[lane.demand.key].left
         if left:

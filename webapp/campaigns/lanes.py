@@ -90,11 +90,15 @@ def _keep(key: tuple[Any, ...], read: Callable[[], Any]) -> Any:
 
 
 def sender_id_for(campaign: Any, channel: str) -> int | None:
-    """Returns the sender of a campaign over a channel: its own, else the channel's default."""
+    """Returns the sender of a campaign over a channel: its own, else the channel's default, else one that is active."""
     own = campaign.sender_id and value(
         "SELECT id FROM senders WHERE id = :id AND channel = :channel", id=campaign.sender_id, channel=channel
     )
-    return own or value("SELECT id FROM senders WHERE channel = :channel AND is_default", channel=channel)
+    return own or value(
+        "SELECT id FROM senders WHERE channel = :channel AND (is_default OR status IN ('active', 'warming'))"
+        " ORDER BY is_default DESC, id LIMIT 1",
+        channel=channel,
+    )
 
 
 def limits(campaign: Any, channel: str, sender: Any, people: int | None) -> Limits:

@@ -24,7 +24,7 @@ from webapp.platform.db import db, rows, run
 def _judged(campaign: Campaign, *columns: Any) -> Select:
     """Returns the SELECT of the audience with `skip_reason` first (NULL for those who will be reached) and `channel`, the
     first of the campaign's over which they can be."""
-    channels = campaign.channels or ["email"]
+    channels = list(dict.fromkeys(campaign.channels or ["email"]))
     verdicts = {channel: literal_column(verdict(channel, "leads", named=True)) for channel in channels}
     reason = case((or_(*(found.is_(None) for found in verdicts.values())), None), else_=verdicts[channels[0]]).label(
         "skip_reason"

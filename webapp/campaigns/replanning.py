@@ -126,7 +126,8 @@ def write_batches(campaign_id: int, sizes: dict[date, int]) -> None:
     # Today's is going out at this moment: what is done and what is left are counted in one look.
     run(
         "UPDATE campaign_batches b SET batch_size = b.done + w.n, updated_at = now(),"
-        " status = CASE WHEN b.done > 0 THEN 'processing' ELSE 'pending' END FROM (SELECT count(*) AS n FROM sends"
+        " status = CASE WHEN b.done = 0 THEN 'pending' WHEN w.n = 0 THEN 'completed' ELSE 'processing' END"
+        " FROM (SELECT count(*) AS n FROM sends"
         " WHERE org_id = :org AND campaign_id = :c AND status IN ('pending', 'sending') AND planned_on <= :today) w"
         " WHERE b.org_id = :org AND b.campaign_id = :c AND b.send_date = :today",
         **given,

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from webapp.messaging import dkim_signing, dns_records
+from webapp.messaging import dkim_signing, dns_records, senders
 from webapp.messaging.dns_records import Records, organizational, tags
 from webapp.messaging.senders import Sender
 from webapp.platform import audit, clock
@@ -59,6 +59,7 @@ def _must_be_email(sender: Sender) -> None:
 
 
 def _keep(sender: Sender, kept: dict | None) -> None:
+    senders.hold_row(sender)
     others = {name: value for name, value in sender.config.items() if name != "dns"}
     sender.config = others | ({"dns": kept} if kept else {})
     db.session.flush()

@@ -119,6 +119,7 @@ def make_key(sender: Sender, selector: str, kind: str = "rsa") -> Record:
     pem = made.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+    senders.hold_row(sender)
     sender.secrets = credentials.added(sender.secrets, {"dkim_private_key": pem})
     sender.config = sender.config | {"dkim_selector": selector, "dkim_public": _published(made)}
     db.session.flush()

@@ -95,11 +95,16 @@ def ensure_defaults() -> None:
     if _has_rules():
         return
     # Two messages that come first at once give them once.
-    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('intent_rules', app.org))"
-                            " FROM (SELECT CAST(current_setting('app.org_id') AS bigint) AS org) app"))  # fmt: skip
+    _one_at_a_time()
     if not _has_rules():
         db.session.add_all(IntentRule(position=n, **rule) for n, rule in enumerate(intent_words.DEFAULTS))
         db.session.flush()
+
+
+def _one_at_a_time() -> None:
+    """Holds off whoever changes the rules of this organisation, until the transaction ends."""
+    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('intent_rules', app.org))"
+                            " FROM (SELECT CAST(current_setting('app.org_id') AS bigint) AS org) app"))  # fmt: skip
 
 
 def _has_rules() -> bool:
@@ -128,6 +133,8 @@ def save(rule: IntentRule | None, values: dict[str, Any]) -> IntentRule:
 @contextmanager
 def _people_can_stop() -> Iterator[None]:
     """Runs the block and takes it back, raising Refused, where the word STOP does not stop any more after it."""
+    # Two who each leave the other's rule standing would together leave none.
+    _one_at_a_time()
     with db.session.begin_nested():
         yield
         db.session.flush()

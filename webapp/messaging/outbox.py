@@ -16,7 +16,7 @@ from webapp.messaging import caps, tallies
 from webapp.messaging.caps import LEASE_SECONDS, Limits, Room
 from webapp.messaging.judging import judgement
 from webapp.platform import tenancy
-from webapp.platform.db import rows, value
+from webapp.platform.db import rows, run, value
 
 BATCH = 200
 TEXT_LIMIT = 1000  # characters kept of a provider's words
@@ -200,6 +200,11 @@ def cancel(campaign_id: int) -> int:
     changed = rows(
         "UPDATE sends SET status = 'skipped', skip_reason = 'cancelled', updated_at = now()"
         " WHERE org_id = :org AND campaign_id = :c AND status = 'pending' RETURNING channel",
+        org=tenancy.current_org(), c=campaign_id,
+    )  # fmt: skip
+    run(
+        "UPDATE campaign_batches SET batch_size = done, status = 'completed', updated_at = now() WHERE org_id = :org"
+        " AND campaign_id = :c AND batch_size <> done",
         org=tenancy.current_org(), c=campaign_id,
     )  # fmt: skip
     for channel, n in Counter(row.channel for row in changed).items():

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from webapp.audience import timeline
-from webapp.messaging import tallies
+from webapp.messaging import meters, tallies
 from webapp.platform import audit, tenancy, work
 from webapp.platform.db import rows, run
 from webapp.platform.errors import Refused
@@ -61,11 +61,15 @@ def as_sent(send_ids: Sequence[int], by: str) -> Resolved:
         UPDATE sends s SET status = 'sent', sent_at = s.updated_at, error_code = NULL, error_message = NULL,
             delivered_at = CASE WHEN s.channel = 'email' THEN s.updated_at END, updated_at = now()
         FROM picked p WHERE s.org_id = :org AND s.id = p.id AND s.status = 'unknown'
-        RETURNING s.id, s.campaign_id, s.channel, s.variant, s.kind, (s.claimed_at AT TIME ZONE :zone)::date AS claimed_on
+        RETURNING s.id, s.campaign_id, s.sender_id, s.channel, s.variant, s.kind, (s.claimed_at AT TIME ZONE :zone)::date AS claimed_on
         """,
         org=tenancy.current_org(), ids=list(send_ids), zone=current_organization().timezone,
     )  # fmt: skip
     _tell(changed, by)
+    for sender_id, n in sorted(Counter(row.sender_id for row in changed if row.sender_id).items()):
+        moved = Counter(sent=n)
+        moved["unknown"] = -n
+        meters.count(sender_id, moved)
     _count(changed, "sent", lambda channel, n: Counter(unknown=-n, sent=n, delivered=n if channel == "email" else 0))
     _note("sends.resolved_as_sent", changed, by)
     return Resolved(len(changed))

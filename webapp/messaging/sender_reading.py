@@ -112,9 +112,10 @@ def _host(_field: Field, given: Any) -> str:
 
 def _is_link_local(host: str) -> bool:
     """True for an address of the machine's own network segment (where clouds keep their secrets), however it is spelt."""
-    host = host.strip("[]")
+    host = host.strip("[]").rstrip(".")
     try:
-        return ipaddress.ip_address(host).is_link_local
+        address = ipaddress.ip_address(host)
+        return (getattr(address, "ipv4_mapped", None) or address).is_link_local
     except ValueError:
         pass
     try:

@@ -71,6 +71,19 @@ def get(sender_id: int) -> Sender:
     return sender
 
 
+def hold_row(sender: Sender) -> None:
+    """Locks a sender's row and reads it as it stands now: its credentials and settings are changed piece by piece, and two
+    who did so at once would lose one's pieces. Raises NotFound where it was deleted meanwhile."""
+    if (
+        sender.id is not None
+        and db.session.scalar(
+            select(Sender).where(Sender.id == sender.id).with_for_update().execution_options(populate_existing=True)
+        )
+        is None
+    ):
+        raise NotFound("That sender does not exist any more.")
+
+
 def usable(channel: str = "email") -> list[Sender]:
     """Returns the senders one may choose for a channel, the default first."""
     wanted = select(Sender).where(Sender.channel == channel, Sender.status.in_(("active", "warming")))
@@ -103,6 +116,8 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
     """Adds or changes a sender. values: any of sender_limits.NAMES, is_default, and the fields of its provider
     (sender_fields); of a new one also provider and channel. What is not given stays, and so does a secret given empty.
     Raises Invalid."""
+    if sender is not None:
+        hold_row(sender)
     provider, channel = (sender.provider, sender.channel) if sender else sender_fields.kind_of(values)
     fields = sender_fields.of(provider, channel)
     given = (sender_reading.written(sender) if sender else {}) | values
@@ -176,6 +191,7 @@ def renew_secret(sender: Sender, name: str) -> str:
     if name not in [field.name for field in sender_fields.of(sender.provider, sender.channel) if field.generated]:
         raise NotFound
     made = credentials.random()
+    hold_row(sender)
     sender.secrets = credentials.added(sender.secrets, {name: made})
     db.session.flush()
     _tell("sender.secret_renewed", sender, {"credentials": [name]})

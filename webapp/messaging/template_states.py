@@ -41,6 +41,8 @@ def let_go_on(template_id: int) -> bool:
 def told(state: TemplateState) -> int:
     """Notes what WhatsApp says of the template of a name and language, and holds it or lets it go on by that. Returns
     how many of our templates it is about; told again, it changes nothing."""
+    if state.event not in (*MAY_BE_SENT, *STOPPED):
+        return 0  # an appeal, a limit reached: it says nothing of whether the template may be sent
     changed = rows(
         "UPDATE templates SET whatsapp = whatsapp || jsonb_build_object('status', CAST(:event AS text)),"
         " updated_at = now() WHERE whatsapp ->> 'name' = :name AND (whatsapp ->> 'language' = :language OR :language = '')"

@@ -83,7 +83,11 @@ def _of_body(whatsapp: dict[str, Any]) -> str | None:
 
 def places(whatsapp: dict[str, Any]) -> int:
     """Returns how many values the body asks for."""
-    found = [int(place) for place in PLACE.findall(_text(whatsapp, "body")) if place.isascii() and place.isdigit()]
+    found = [
+        int(place)
+        for place in PLACE.findall(_text(whatsapp, "body"))
+        if place.isascii() and place.isdigit() and len(place) < 5
+    ]
     return max(found, default=0)
 
 

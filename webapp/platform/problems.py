@@ -4,7 +4,9 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Response, g, json
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, ForeignKeyViolation, SerializationFailure
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 
 from webapp.platform.errors import Invalid, Refused, TooMany
 
@@ -19,8 +21,13 @@ MET = "Two changes met at the same things. Nothing of this one was done; try it 
 
 
 def is_meeting(error: Exception) -> bool:
-    """True for what PostgreSQL ended because two transactions waited for each other: trying again does it."""
-    return isinstance(getattr(error, "orig", None), (DeadlockDetected, SerializationFailure))
+    """True for what ended because two did something to the same things at once: they waited for each other, or one deleted
+    what the other was changing. Trying again does it, or tells what is gone."""
+    if isinstance(error, (StaleDataError, ObjectDeletedError)) or (
+        isinstance(error, InvalidRequestError) and "Could not refresh instance" in str(error)
+    ):
+        return True
+    return isinstance(getattr(error, "orig", None), (DeadlockDetected, SerializationFailure, ForeignKeyViolation))
 
 
 def problem(status: int, detail: str, errors: dict[str, str] | None = None) -> Response:

@@ -72,6 +72,8 @@ class Line:
             raise Unreachable(f"{base}: {problem}") from problem
         if not host or not (parts.scheme == "https" or parts.scheme == "http" and host in LOOPBACK):
             raise Unreachable(f"{base}: credentials only go to an https address")
+        # Its brackets belong to an IPv6 address where it is connected to.
+        host = f"[{host}]" if ":" in host else host
         self.base, self.prefix, self.host = base, parts.path.rstrip("/"), host
         if parts.scheme == "https":
             self.connection = HTTPSConnection(host, port, ssl_context=_context(), timeout=CONNECT_SECONDS)

@@ -8,6 +8,7 @@ from wtforms import (
     BooleanField,
     DateTimeLocalField,
     Field,
+    HiddenField,
     IntegerField,
     RadioField,
     SelectField,
@@ -69,6 +70,7 @@ class LimitsForm(FlaskForm):
     window_days = SelectMultipleField("Days", coerce=int, choices=DAYS, default=list)
     end_at = DateTimeLocalField("Ends", (Optional(), _in_our_time), format=LOCAL)
     late_action = SelectField("What would come later", choices=LATE, default="skip")
+    version = HiddenField()  # when the campaign last changed: a page open since before shows what stands no more
 
     def show_campaign(self, campaign: Campaign | None) -> None:
         """Puts in what does not stand in a campaign as it stands in the form."""
@@ -79,6 +81,18 @@ class LimitsForm(FlaskForm):
         self.window_to.data = _clock(window.get("to"), "24:00")
         self.window_days.data = [day for day in window.get("days", []) if len(window["days"]) < 7]
         self.end_at.data = _naive(campaign.end_at)
+        self.version.data = campaign.updated_at.isoformat() if campaign.updated_at else ""
+
+    def is_stale(self, campaign: Campaign) -> bool:
+        """True if somebody changed the campaign since the form was opened; says so in the form and brings it up to date."""
+        if not self.version.data or self.version.data == campaign.updated_at.isoformat():
+            return False
+        self.version.data = campaign.updated_at.isoformat()
+        words = (
+            "This campaign changed while you had the page open. Look at its limits as they stand, then send this again."
+        )
+        self.form_errors.append(words)
+        return True
 
     def limits(self) -> dict[str, Any]:
         """Returns the limits as the verbs take them, times in UTC."""

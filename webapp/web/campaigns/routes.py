@@ -124,6 +124,10 @@ def _holding(campaign: Campaign) -> list[tuple[str, str, str]]:
         return []
     sender, template = _named(Sender, campaign.sender_id), _named(Template, campaign.template_id)
     held = []
+    if sender and sender.status not in ("active", "warming"):
+        held.append(
+            (f"Its sender {sender.name} is {sender.status}", "Nothing goes out over it.", url_for("senders.page"))
+        )
     if sender and sender.held_at:
         held.append((f"Its sender {sender.name} is held", sender.hold_reason or "", url_for("senders.page")))
     if template and template.hold_reason:
