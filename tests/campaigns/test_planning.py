@@ -8,9 +8,12 @@ import pytest
 from tests.messaging import desk
 from tests.messaging.test_template_kinds import OF_KIND
 from webapp.audience import consents, leads
-from webapp.campaigns import campaigns, dispatch, lanes, plan, replanning, watching
+from webapp.campaigns import adjusting, campaigns, checking, dispatch, lanes, plan, replanning, watching
 from webapp.campaigns.forecast import forecast, grown, spans
-from webapp.messaging import policy, senders, templates
+from webapp.messaging import outbox, policy, senders, templates
+from webapp.messaging.caps import Limits
+from webapp.messaging.outbox import Outcome
+from webapp.messaging.providers import local
 from webapp.platform import organizations, tenancy
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run, transaction, value
@@ -280,3 +283,93 @@ def test_the_views_say_the_same_and_nothing_of_other_houses(cast, tx):
     with tx(cast.other_org):
         for view in ("v_active_campaigns", "v_daily_campaign_schedule", "v_recipient_status_summary"):
             assert rows(f"SELECT * FROM {view}") == []
+
+
+def test_a_backlog_of_an_outage_is_asked_about_before_any_of_it_goes(cast, tx):
+    campaign_id = campaign_of(cast.org, 4, None)
+    desk.start(cast.org, campaign_id)
+    with tx():
+        run("UPDATE sends SET not_before = now() - interval '9 hours'")
+        run("UPDATE campaigns SET started_at = now() - interval '10 hours'")
+    with tenancy.scope(cast.org):
+        assert dispatch.send_for("test", 5, desk.NEVER) == 0
+        replanning.run_due()
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE status = 'pending'") == 4
+        assert campaigns.get(campaign_id).status == "paused"
+        campaigns.resume(campaign_id)
+    with tenancy.scope(cast.org):
+        assert dispatch.send_for("test", 5, desk.NEVER) > 0
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE status = 'sent'") == 4
+
+
+def test_an_end_that_moves_moves_for_what_is_laid_already(cast, tx):
+    campaign_id = campaign_of(cast.org, 6, 2, end_at=now() + timedelta(days=30))
+    desk.start(cast.org, campaign_id)
+    with tx():
+        adjusting.adjust(campaign_id, {"end_at": lanes.day_start(lanes.today() + timedelta(days=1))})
+    replanned(cast.org)
+    with tx():
+        assert dict(rows("SELECT status, count(*) FROM sends GROUP BY 1")) == {"pending": 2, "skipped": 4}
+        assert desk.counters(campaign_id)["skipped"] == 4
+
+
+def test_what_waits_for_its_own_hour_keeps_its_day_and_blocks_no_others(cast, tx):
+    campaign_id = campaign_of(cast.org, 6, 2)
+    desk.start(cast.org, campaign_id)
+    with tx():
+        later = now() + timedelta(days=3)
+        run(
+            "UPDATE sends SET wait_reason = 'frequency', not_before = :later WHERE id IN (SELECT id FROM sends"
+            " ORDER BY planned_on, id LIMIT 2)",
+            later=later,
+        )
+    assert replanned(cast.org) > 0
+    with tx():
+        waiting = rows("SELECT not_before, wait_reason FROM sends WHERE wait_reason = 'frequency'")
+        assert [row.not_before for row in waiting] == [later, later]
+        due = value("SELECT count(*) FROM sends WHERE wait_reason IS NULL AND planned_on = :d", d=lanes.today())
+        assert due == 2  # others have come forward for them
+    assert replanned(cast.org) == 0
+
+
+def test_a_window_that_never_opens_is_told_before_and_skips_who_it_never_opens_for(cast, tx):
+    campaign_id = campaign_of(cast.org, 2, None, send_window={"from": "10:00", "to": "11:00", "days": [1]})
+    with tx():
+        organizations.current().quiet_hours = {"email": {"from": "08:00", "to": "09:00"}}
+        assert "no time in which it may go out" in forecast(campaigns.get(campaign_id)).notes[0]
+        assert "send_window" in checking.missing(campaigns.get(campaign_id))
+        # Nowhere in all of Russia is it between nine and twelve at once.
+        organizations.current().quiet_hours = {"email": {"from": "09:00", "to": "12:00"}}
+        run("UPDATE campaigns SET send_window = NULL")
+        run("UPDATE leads SET country = 'RU'")
+        hours = lanes.hours_of("email", None)
+        limits = Limits(lanes.today(), hours=hours)
+        campaigns.launch(campaign_id)
+    with tenancy.scope(cast.org):
+        dispatch.start_due()
+    with tx():
+        run("UPDATE sends SET not_before = now()")
+        sender_id = value("SELECT sender_id FROM campaigns")
+        assert outbox.claim(campaign_id, "email", "test", sender_id=sender_id, limits=limits).skipped == 2
+        assert {row.skip_reason for row in rows("SELECT skip_reason FROM sends")} == {"no_hours"}
+
+
+def test_a_provider_that_fails_leaves_nobody_uncertain_but_whom_it_had_in_hand(cast, tx, monkeypatch):
+    campaign_id = campaign_of(cast.org, 5, None)
+    desk.start(cast.org, campaign_id)
+
+    def broken(_sender, messages, _deadline):
+        for n, message in enumerate(messages):
+            if n == 2:
+                raise RuntimeError("a defect of ours")
+            yield Outcome(message.send_id, "accepted" if n else "rejected", "5\ud83d0", "bad \ud83d \0 words")
+
+    monkeypatch.setattr(local, "deliver", broken)
+    with tenancy.scope(cast.org):
+        dispatch.send_for("test", 0, desk.NEVER)
+    with tx():
+        found = dict(rows("SELECT status, count(*) FROM sends GROUP BY 1"))
+        assert found == {"failed": 1, "sent": 1, "unknown": 1, "pending": 2}
+        assert desk.counters(campaign_id) == desk.recount(campaign_id)
