@@ -18,7 +18,7 @@ from tests.web.conftest import free_port
 from webapp import create_app
 from webapp.platform import organizations, users
 from webapp.platform.db import db, one, refresh_statistics, transaction, value
-from webapp.platform.embedded import Embedded
+from webapp.platform.embedded import Embedded, _Processes
 
 
 @pytest.fixture
@@ -97,3 +97,13 @@ def test_a_server_of_ones_own(external, tmp_path):
         refresh_statistics("leads")
         db.session.remove()
         db.engine.dispose()
+
+
+def test_the_list_of_who_needs_the_server_survives_whoever_was_killed_while_writing_it(tmp_path):
+    listed = _Processes(tmp_path / "pids.json")
+    assert listed.get_and_add(7) == []
+    assert listed.get_and_add(11) == [7]
+    listed.path.write_text("[7, 11]1]")
+    assert listed.get_and_remove(11) == [7, 11, 1]
+    assert listed.get_and_add(12) == [7, 1]
+    assert not list(tmp_path.glob("pids.json.*"))

@@ -95,8 +95,9 @@ def campaign(wave: str, channel: str, sender_id: int, template_id: int, daily: i
     segment = segments.save(None, {"name": f"{wave} {channel}", "criteria": {"match": "all", "rules": [rule]}})
     made: Campaign = campaigns.save(None, {
         "name": f"{wave} {channel}", "segment_id": segment.id, "sender_id": sender_id, "template_id": template_id,
+        "channels": [channel],
     })  # fmt: skip
-    made.campaign_type, made.channels, made.daily_send_limit = channel, [channel], daily
+    made.daily_send_limit = daily
     db.session.flush()
     campaigns.launch(made.id)
     return made.id

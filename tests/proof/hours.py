@@ -97,7 +97,8 @@ def _zone(asked: IsOpen, year: int, seed: int, minutes: int, task: tuple[str, bo
     start = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
     low, high = (int(text[:2]) * 60 + int(text[3:]) for text in (FROM, TO))
     n = 0
-    for minute in range(len(offsets) * 15) if whole else _chosen(offsets, minutes, f"{seed} {zone}"):
+    chosen = [*_edges(offsets, f"{seed} {zone}"), *_chosen(offsets, minutes, f"{seed} {zone}")]
+    for minute in range(len(offsets) * 15) if whole else chosen:
         wall = (minute + offsets[minute // 15] // 60) % 1440
         moment = datetime.fromtimestamp(start + minute * 60, UTC)
         answer = asked(zone, moment)
@@ -107,6 +108,13 @@ def _zone(asked: IsOpen, year: int, seed: int, minutes: int, task: tuple[str, bo
         )
         n += 1
     return n
+
+
+def _edges(offsets: list[int], key: str) -> list[int]:
+    """Returns the minutes of the year just before and at the opening and the closing, on a dozen days."""
+    edges = [int(text[:2]) * 60 + int(text[3:]) for text in (FROM, TO)]
+    days = random.Random(key).sample(range(2, 363), 12)
+    return [day * 1440 + edge + near - offsets[day * 96] // 60 for day in days for edge in edges for near in (-1, 0)]
 
 
 def offsets_of(zone: str, year: int) -> list[int]:

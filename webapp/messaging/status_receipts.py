@@ -34,6 +34,7 @@ COLUMNS = {
 }  # fmt: skip
 READ = ", ".join(f"s.{name}" for name in (
     *COLUMNS, "id", "lead_id", "campaign_id", "channel", "variant", "sender_id", "template_version_id", "recipient_address",
+    "claimed_at",
 ))  # fmt: skip
 
 

