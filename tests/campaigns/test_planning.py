@@ -373,3 +373,26 @@ def test_a_provider_that_fails_leaves_nobody_uncertain_but_whom_it_had_in_hand(c
         found = dict(rows("SELECT status, count(*) FROM sends GROUP BY 1"))
         assert found == {"failed": 1, "sent": 1, "unknown": 1, "pending": 2}
         assert desk.counters(campaign_id) == desk.recount(campaign_id)
+
+
+@pytest.mark.parametrize(
+    ("effect", "holds"), [("hold_sender", "senders"), ("hold_template", "templates"), ("suppress", None)]
+)
+def test_what_a_providers_words_mean_for_the_others_is_heeded(cast, tx, monkeypatch, effect, holds):
+    campaign_id = campaign_of(cast.org, 3, None)
+    desk.start(cast.org, campaign_id)
+
+    def said(_sender, messages, _deadline):
+        first, *others = messages
+        yield Outcome(first.send_id, "rejected", "131", "Not with us.", effect=effect)
+        yield from (Outcome(message.send_id, "released") for message in others)
+
+    monkeypatch.setattr(local, "deliver", said)
+    with tenancy.scope(cast.org):
+        dispatch.send_for("test", 0, desk.NEVER)
+        assert dispatch.send_for("test", 0, desk.NEVER) == (0 if holds else 1)
+    with tx():
+        if holds:
+            assert value(f"SELECT hold_reason FROM {holds} WHERE hold_reason IS NOT NULL") == "131: Not with us."
+        else:
+            assert value("SELECT count(*) FROM suppressions WHERE reason = 'stop'") == 2

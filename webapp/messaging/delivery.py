@@ -20,6 +20,7 @@ from webapp.messaging import (
     providers,
     resting,
     senders,
+    template_states,
     templates,
     tokens,
 )
@@ -192,7 +193,7 @@ def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> 
         elif outcome.effect == "hold_sender":
             senders.hold(sender.id, words)
         elif outcome.effect == "hold_template":
-            templates.hold(order.version_id, words)
+            template_states.hold(templates.version(order.version_id).template_id or 0, words)
         elif outcome.effect == "suppress":
             consents.suppress(claimed.channel, addresses[outcome.send_id], "stop")
     if any(outcome.kind == "accepted" for outcome in told):

@@ -41,7 +41,7 @@ class Send(Tenant, Changing, Base):
     not_before: Mapped[datetime] = mapped_column(server_default=text("now()"))
     # Later than this it is of no use any more: skipped, or sent over another channel, as its campaign says.
     expires_at: Mapped[datetime | None]
-    # What it waits for while it is pending (see hours.WAITS).
+    # What it waits for while it is pending (quiet_hours, holiday, frequency, switched).
     wait_reason: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")

@@ -216,16 +216,6 @@ def _keep_version(template: Template, author_id: int | None) -> None:
     db.session.flush()
 
 
-def hold(version_id: int, reason: str) -> None:
-    """Lets nothing more go out with the template of a version, until a person has looked."""
-    db.session.execute(
-        update(Template)
-        .where(Template.id.in_(select(TemplateVersion.template_id).where(TemplateVersion.id == version_id)))
-        .where(Template.hold_reason.is_(None))
-        .values(hold_reason=reason[:1000])
-    )
-
-
 def _words(said: dict[str, Any]) -> dict[str, Any]:
     # Whether its provider approved a message changes none of its words.
     message = {part: value for part, value in (said["whatsapp"] or {}).items() if part != "status"}

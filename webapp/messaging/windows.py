@@ -20,11 +20,6 @@ from webapp.platform.organizations import Organization
 DAY = 24 * 60
 LOOK_DAYS = 15  # a window that does not open within these is none
 KNOWN = frozenset(ZONES)
-WAITS = {
-    "quiet_hours": "Waits for the hours in which they may be written to",
-    "holiday": "Waits for the end of a holiday where they live",
-    "frequency": "Waits, because they got as many messages lately as they may",
-}
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Hours:
 @dataclass(frozen=True)
 class Opening:
     """How it stands for one person at one moment. zone: whose clock counted; opens_at: UTC, None while it is open and
-    where it never opens. reason: "" or a word of WAITS."""
+    where it never opens. reason: "", "quiet_hours" or "holiday"."""
 
     open: bool
     zone: str
