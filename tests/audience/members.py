@@ -10,10 +10,10 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import event
 
-from webapp.audience import following, leads, membership, segments
+from webapp.audience import following, leads, membership, segments, timeline
 from webapp.audience.leads import Lead
 from webapp.audience.segments import Segment
-from webapp.platform.db import db, rows, transaction
+from webapp.platform.db import db, rows, transaction, value
 
 FACTS_AND_ROWS = """
     SELECT COALESCE(f.lead_id, m.lead_id) AS lead_id, COALESCE(f.segment_id, m.segment_id) AS segment_id,
@@ -84,6 +84,18 @@ def settled(org_id: int) -> None:
             continue
         with transaction(org_id):
             if not following.is_behind():
+                return
+        time.sleep(0.05)
+    raise AssertionError("the facts did not become readable")
+
+
+def readable(org_id: int) -> None:
+    """Waits until every fact so far has its final place in the order: until no older transaction of the whole server
+    runs, of other tests' either."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with transaction(org_id):
+            if (value("SELECT max(tx) FROM lead_events") or 0) <= timeline.horizon().tx:
                 return
         time.sleep(0.05)
     raise AssertionError("the facts did not become readable")
