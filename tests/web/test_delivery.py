@@ -142,11 +142,11 @@ def test_a_person_says_what_happened(visit, unknown, tx):
 def test_what_cannot_be_sent_again_says_why(visit, unknown, tx):
     _, ids = unknown
     with tx():
-        run("UPDATE campaigns SET status = 'completed'")
+        run("UPDATE campaigns SET status = 'completed', sender_id = NULL")
     marketer = visit("marketer")
     marketer.post("/delivery/unknown/not-sent", {"ids": ids[:2]})
     said = toasts(marketer.get("/delivery").text)
-    assert "2 left as they are. 2: the campaign has ended; send it again from a copy." in said
+    assert "2 left as they are. 2: the campaign has ended and its sender is gone; send it again from a copy." in said
     assert statuses(tx, ids[:2]) == ["unknown", "unknown"]
 
 

@@ -18,8 +18,8 @@ LIMIT = 20_000  # sends of one act
 # Why one is not sent again, in the words that end "left as they are: ...".
 REFUSALS = {
     "seen": "a receipt shows that it arrived",
-    "ended": "the campaign has ended; send it again from a copy",
-    "cancelled": "the campaign was cancelled",
+    "ended": "the campaign has ended and its sender is gone; send it again from a copy",
+    "cancelled": "the campaign was cancelled or put away",
     "alone": "it belongs to no campaign that could send it",
     "lead_removed": "the lead was deleted",
     "address_changed": "the lead's address has changed since",

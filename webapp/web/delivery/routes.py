@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from flask_login import current_user
 
 from webapp.analytics import delivery_report
-from webapp.campaigns import campaigns
+from webapp.campaigns import campaigns, resending
 from webapp.messaging import advice, resolving, senders
 from webapp.messaging.resolving import Resolved
 from webapp.platform.clock import local, now
@@ -91,7 +91,7 @@ def failures() -> Any:
 
 ACTS: dict[str, tuple[Callable[..., Resolved], str]] = {
     "sent": (resolving.as_sent, "counted as sent"),
-    "not-sent": (resolving.as_not_sent, "on their way again"),
+    "not-sent": (resending.as_not_sent, "on their way again"),
 }
 
 
