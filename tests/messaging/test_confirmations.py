@@ -9,9 +9,10 @@ import pytest
 from tests.messaging import desk
 from tests.messaging.desk import FIREFOX, facts, send_of
 from webapp.audience import consents, leads
-from webapp.messaging import confirmations, mailbox, outbox, senders, templates
+from webapp.messaging import caps, confirmations, mailbox, outbox, senders, templates
 from webapp.messaging.mailbox import MailboxMessage
 from webapp.platform import tenancy
+from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run, transaction, value
 from webapp.platform.errors import Invalid, Refused
 from webapp.platform.signing import signer
@@ -253,3 +254,23 @@ def test_a_template_of_that_name_is_left_alone(cast, tx):
     with tx():
         own = templates.save(None, desk.LETTER | {"name": "Confirm subscription"})
         assert confirmations.template().id != own.id and not own.is_system
+
+
+def test_they_count_against_the_sender_and_wait_for_its_limits(cast, tx, lead):
+    with tx():
+        other = leads.create({"first_name": "Bo", "email": "bo@example.com"}).id
+        run("UPDATE senders SET daily_limit = 1, rate_per_second = 50")
+        assert ask(lead) and ask(other)
+    deliver(cast.org)
+    with tx():
+        assert len(letters()) == 1
+        assert [row.status for row in rows("SELECT status FROM sends ORDER BY id")] == ["sent", "pending"]
+        assert caps.used(value("SELECT id FROM senders")) == 1
+        assert value("SELECT sum(sent)::int FROM sender_minutes") == 1
+        due = value("SELECT due_at FROM work_due WHERE kind = :kind", kind=confirmations.WORK)
+        assert due > now(), "it is not asked for at once again"
+        run("UPDATE senders SET daily_limit = 2")
+    deliver(cast.org)
+    with tx():
+        assert len(letters()) == 2
+        assert caps.used(value("SELECT id FROM senders")) == 2

@@ -54,6 +54,7 @@ def test_hours_cap_and_limits_are_kept(admin, cast):
      ("limits", {"error_rate": "nan"}, "error_rate"), ("limits", {"soft_bounces": "9", "soft_window": "5"}, "soft_bounces"),
      ("limits", {"error_sample": "1"}, "error_sample"), ("limits", {"overdue_hours": "inf"}, "overdue_hours"),
      ("holidays", {"country": "USA", "on_date": "2031-01-01", "name": "x"}, "country"),
+     ("holidays", {"country": "ZZ", "on_date": "2031-01-01", "name": "x"}, "country"),
      ("holidays", {"country": "US", "on_date": "never", "name": "x"}, "on_date"),
      ("holidays", {"country": "US", "on_date": "9999-01-01", "name": "x"}, "on_date"),
      ("holidays/public", {"country": "ZZ", "year": "2031"}, "country"), ("holidays/public", {"country": "US", "year": "1"}, "year")],
@@ -103,3 +104,16 @@ def test_a_viewer_reads_and_a_marketer_changes_nothing(app, cast):
         page = visitor.get("/sending")
         assert page.status_code == 200 and ">Save<" not in page.text
         assert visitor.post("/sending/cap", {"sends": "3", "days": "7"}).status_code == 403
+
+
+def test_a_request_without_the_fields_of_its_form_changes_nothing(admin, cast, tx):
+    admin.post("/sending/hours", {"sms_from": "09:00", "sms_to": "18:00"})
+    admin.post("/sending/cap", {"sends": "3", "days": "7"})
+    for form in ("hours", "cap", "limits", "holidays", "holidays/public"):
+        assert admin.post(f"/sending/{form}", {}).status_code == 422, form
+    # What is not in a form stays as it is.
+    assert admin.post("/sending/hours", {"call_from": "10:00", "call_to": "11:00"}).status_code == 303
+    with tx():
+        kept = organizations.current()
+        assert kept.quiet_hours == {"sms": {"from": "09:00", "to": "18:00"}, "call": {"from": "10:00", "to": "11:00"}}
+        assert kept.frequency_cap == {"sends": 3, "days": 7}

@@ -52,12 +52,13 @@ class Room:
     full: str = ""
 
 
-def room(campaign_id: int, sender_id: int, limits: Limits, wanted: int) -> Room:
-    """Locks what counts and returns how many of the wanted messages may be claimed."""
+def room(campaign_id: int | None, sender_id: int, limits: Limits, wanted: int) -> Room:
+    """Locks what counts and returns how many of the wanted messages may be claimed. Without a campaign there is no limit
+    of its own among them."""
     if limits.frequency:
         # Two campaigns claiming one lead at once would both see the other's message missing.
         run("SELECT pg_advisory_xact_lock(1, :org)", org=tenancy.current_org())
-    if limits.campaign_daily is not None:
+    if campaign_id is not None and limits.campaign_daily is not None:
         wanted = min(wanted, limits.campaign_daily - _claimed_today(campaign_id, limits.day))
         if wanted <= 0:
             return Room(0, full="campaign_daily")
@@ -171,7 +172,7 @@ FREE = (
 )
 
 
-def take(campaign_id: int, sender_id: int, limits: Limits, room: Room, token: str, addresses: list[str]) -> None:
+def take(campaign_id: int | None, sender_id: int, limits: Limits, room: Room, token: str, addresses: list[str]) -> None:
     """Writes down what was claimed (see `room`, whose locks are still held)."""
     n, org = len(addresses), tenancy.current_org()
     if limits.campaign_daily is not None:
@@ -214,7 +215,8 @@ def give_back(claimed: Any, moved: Counter[str], addresses: list[str]) -> None:
     limits = claimed.limits
     if limits is None:
         return
-    _move_batch(claimed.campaign_id, limits, moved, len(addresses))
+    if claimed.campaign_id is not None:
+        _move_batch(claimed.campaign_id, limits, moved, len(addresses))
     if addresses and claimed.minute is not None:
         run(
             "UPDATE sender_minutes SET claimed = GREATEST(claimed - :n, 0)"

@@ -14,8 +14,10 @@ from sqlalchemy import select
 from webapp.audience import consents, timeline
 from webapp.audience.leads import Lead
 from webapp.messaging import delivery, outcomes, senders, templates
+from webapp.messaging.caps import Limits
 from webapp.messaging.delivery import NothingToDo, Order
 from webapp.messaging.templates import Template
+from webapp.messaging.warming import daily_limit_on
 from webapp.platform import audit, tenancy, work
 from webapp.platform.clock import now
 from webapp.platform.db import db, one, run, transaction, value
@@ -97,9 +99,12 @@ def _lay(lead_id: int, sender_id: int, version_id: int) -> int | None:
 
 
 def order() -> Order:
-    """Returns what is to be sent next. Raises NothingToDo. A sender that is gone since is stood in for by the default."""
+    """Returns what is to be sent next. Raises NothingToDo. A sender that is gone since is stood in for by the default.
+
+    They count against its caps as everything does; whoever asked for it may have it at any hour."""
     found = one(
-        "SELECT s.template_version_id, x.id AS sender_id, x.updated_at AS sender_at, o.updated_at AS organization_at"
+        "SELECT s.template_version_id, x.id AS sender_id, x.updated_at AS sender_at, o.updated_at AS organization_at,"
+        " x.daily_limit, x.warming, x.rate_per_second, (now() AT TIME ZONE o.timezone)::date AS day"
         " FROM sends s JOIN organizations o ON o.id = s.org_id CROSS JOIN LATERAL (SELECT * FROM senders c"
         " WHERE c.org_id = s.org_id AND c.channel = 'email' AND c.status IN ('active', 'warming') AND c.held_at IS NULL"
         " ORDER BY c.id = s.sender_id DESC, c.is_default DESC, c.id LIMIT 1) x"
@@ -114,6 +119,7 @@ def order() -> Order:
         org_id=tenancy.current_org() or 0, campaign_id=None, version_id=found.template_version_id,
         sender_id=found.sender_id, channel="email", subject="", preview="",
         stamp=(found.sender_at, found.organization_at),
+        limits=Limits(found.day, sender_daily=daily_limit_on(found, found.day), rate=found.rate_per_second),
     )  # fmt: skip
 
 
@@ -130,9 +136,11 @@ def send_due(node: str, stopping: Event) -> int:
 
 
 def _next_due() -> Any:
+    # What is due but held back (a cap, a sender at rest) is looked at again in a moment, not at once.
     return value(
-        "SELECT min(CASE status WHEN 'pending' THEN not_before ELSE lease_until END) FROM sends WHERE org_id = :org"
-        " AND campaign_id IS NULL AND kind = 'confirmation' AND status IN ('pending', 'sending')",
+        "SELECT GREATEST(min(CASE status WHEN 'pending' THEN not_before ELSE lease_until END), now() + interval '1 second')"
+        " FROM sends WHERE org_id = :org AND campaign_id IS NULL AND kind = 'confirmation'"
+        " AND status IN ('pending', 'sending') HAVING count(*) > 0",
         org=tenancy.current_org(),
     )
 

@@ -3,6 +3,7 @@
 from datetime import date
 
 import holidays as calendars
+from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import func, select
 
 from webapp.messaging.hours import Holiday
@@ -12,7 +13,9 @@ from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.organizations import PLANS
 
 YEARS = (2000, 2199)
+# The countries a lead may live in, and those of the calendars.
 COUNTRIES: tuple[str, ...] = tuple(sorted(code for code in calendars.list_supported_countries() if len(code) == 2))
+KNOWN = {*COUNTRIES, *SUPPORTED_REGIONS}
 
 
 def every(country: str | None = None, year: int | None = None) -> list[Holiday]:
@@ -51,8 +54,7 @@ def add(country: str, on: date | None, name: str) -> Holiday:
 
 
 def _country_problem(country: str) -> dict[str, str]:
-    known = len(country) == 2 and country.isascii() and country.isalpha()
-    return {} if known else {"country": "Give a country as two letters, such as US."}
+    return {} if country in KNOWN else {"country": "Give a country as its two letters, such as US."}
 
 
 def add_public(country: str, year: int | None) -> int:

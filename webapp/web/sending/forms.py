@@ -30,8 +30,10 @@ class HoursForm(FlaskForm):
         )
 
     def values(self) -> dict[str, Any]:
-        """Returns what was typed, as organizations.set_quiet_hours takes it."""
-        ends = {channel: {end: self.data[f"{channel}_{end}"] for end in ("from", "to")} for channel in QUIET_CHANNELS}
+        """Returns what was typed, as organizations.set_quiet_hours takes it; of channels that did not stand in the form
+        nothing."""
+        given = [c for c in QUIET_CHANNELS if self[f"{c}_from"].raw_data or self[f"{c}_to"].raw_data]
+        ends = {channel: {end: self.data[f"{channel}_{end}"] for end in ("from", "to")} for channel in given}
         return {channel: hours if hours["from"] or hours["to"] else None for channel, hours in ends.items()}
 
 

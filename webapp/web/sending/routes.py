@@ -45,7 +45,10 @@ def _page(status: int = 200, **forms: FlaskForm) -> Any:
 
 
 def _save(name: str, form: FlaskForm, verb: Callable[[], Any], words: str, rename: Callable[[str], str] = str) -> Any:
-    """Does what a form asks for; where it is refused the page comes back with the form as it was typed."""
+    """Does what a form asks for; where it is refused the page comes back with the form as it was typed.
+    Raises Invalid for an empty request, which would empty what is kept."""
+    if not any(field.raw_data for field in form if field.name != "csrf_token"):
+        raise Invalid({}, "The form came without its fields. Nothing was changed.")
     if form.validate():
         try:
             done = verb()
