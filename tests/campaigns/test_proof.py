@@ -6,11 +6,13 @@ from functools import partial
 
 import pytest
 
-from tests.proof import claims, fair, hours, kills, pauses, stopped
+from tests.proof import claims, crowd, fair, hours, judging, kills, pauses, stopped
 from tests.proof.house import House, house
+from webapp.platform.db import one, rows, transaction, value
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 SEED = 20261125
+PEOPLE = 5_000
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +20,47 @@ def shared() -> Iterator[House]:
     """A house for all of them: its database and processes take longer to come up than most proofs take."""
     with house() as made:
         yield made
+
+
+def begun(shared: House, name: str) -> tuple[int, int]:
+    """Returns an organisation and its campaign to PEOPLE, on its way from two processes."""
+    shared.open_gateway(SEED, pace=1)
+    shared.prepared(2)
+    org = crowd.organization(name)
+    crowd.add_people(org, {("wave", "email"): PEOPLE})
+    campaign = shared.asked(
+        org, lambda: crowd.campaign("wave", "email", crowd.add_sender(shared, "email"), crowd.add_template("email"))
+    )
+    shared.wait(lambda: len(shared.ledger) > 200, 60, lambda: crowd.standing(org))
+    return org, campaign
+
+
+def all_sent(shared: House, org: int, campaign: int) -> None:
+    """Waits for its end: everybody has one copy, and nobody is in doubt."""
+    shared.wait(lambda: crowd.ended(org, [campaign]), 120, lambda: crowd.standing(org), org)
+    shared.close_gateway()
+    assert judging.judge(shared, org, SEED, []).counts == {"sent": PEOPLE, "accepted": PEOPLE}
+
+
+def test_two_processes_send_one_campaign_once_and_every_tick_runs_once(shared):
+    org, campaign = begun(shared, "Two processes")
+    all_sent(shared, org, campaign)
+    with transaction(org):
+        assert value("SELECT count(DISTINCT split_part(claimed_by, ':', 2)) FROM sends") == 2
+        assert value("SELECT count(DISTINCT lead_id) FROM lead_events WHERE type = 'email_sent'") == PEOPLE
+    with transaction():
+        ticks = one("SELECT count(*) AS n, count(DISTINCT (job, tick_at)) AS ticks FROM job_runs")
+        assert ticks.n == ticks.ticks > 0
+        assert len(rows("SELECT FROM scheduler_lease WHERE until > now()")) == 1
+
+
+def test_a_process_that_is_asked_to_stop_finishes_what_it_holds(shared):
+    org, campaign = begun(shared, "Clean stops")
+    for _ in range(2):
+        assert len(shared.ledger) < PEOPLE, "too fast: nothing was under way"
+        assert shared.stop(shared.alive[0]) == 0
+        shared.prepared(2)
+    all_sent(shared, org, campaign)
 
 
 def test_each_row_is_claimed_once(shared):

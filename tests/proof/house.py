@@ -116,6 +116,12 @@ class House:
             assert not fell, f"a process ended by itself: {process.log.read_text()[-2000:]}"
         return [process for process in self.alive if beating & (process.pids() - {process.running.pid})]
 
+    def stop(self, process: "Process") -> int:
+        """Asks an application process to end, as Ctrl-C does, and waits for it. Returns its exit code."""
+        self.processes.remove(process)
+        process.running.terminate()
+        return process.running.wait(60)
+
     def kill(self, process: "Process") -> None:
         """kill -9 of an application process with all its workers."""
         pids = frozenset(process.pids())
