@@ -52,6 +52,11 @@ def _percent(label: str, low: float) -> FloatField:
     return FloatField(label, (InputRequired(words), NumberRange(low, 100, words)))
 
 
+def _plain(number: float) -> float:
+    """Returns a number as somebody would type it: 20 and not 20.0."""
+    return int(number) if number == int(number) else round(number, 4)
+
+
 class PolicyForm(FlaskForm):
     error_rate = _percent("Hold at failures of (%)", 1)
     complaint_rate = _percent("Hold at complaints of (%)", 0.05)
@@ -63,7 +68,7 @@ class PolicyForm(FlaskForm):
 
     def __init__(self, policy: Policy):
         kept = {name: getattr(policy, name) for name in (*WHOLE, "overdue_hours")}
-        super().__init__(data=kept | {name: round(getattr(policy, name) * 100, 4) for name in PERCENTS})
+        super().__init__(data=kept | {name: _plain(getattr(policy, name) * 100) for name in PERCENTS})
 
     def values(self) -> dict[str, Any]:
         """Returns what was typed, as policy.save takes it."""

@@ -58,9 +58,9 @@ class _WhatsAppBodies:
     whatsapp_language = StringField("Language", default="en_US", render_kw={"autocomplete": "off"})
     whatsapp_category = SelectField("Category at WhatsApp", choices=[(p, words(p.lower())) for p in PURPOSES])
     whatsapp_status = SelectField("State at WhatsApp", choices=[(s, words(s.lower())) for s in WHATSAPP_STATUSES])
-    whatsapp_header = StringField("Heading", (Optional(),), render_kw={"autocomplete": "off"})
+    whatsapp_header = StringField("Header", (Optional(),), render_kw={"autocomplete": "off"})
     whatsapp_body = TextAreaField("Message", render_kw={"rows": 7})
-    whatsapp_footer = StringField("Foot", (Optional(),), render_kw={"autocomplete": "off"})
+    whatsapp_footer = StringField("Footer", (Optional(),), render_kw={"autocomplete": "off"})
     whatsapp_parameters = Lines("What stands in the numbered places", default=list)
 
 
