@@ -3,6 +3,7 @@
 import threading
 import time
 
+from tests.audience.members import statements
 from tests.messaging import desk
 from webapp.campaigns import dispatch
 from webapp.campaigns.turns import Turns
@@ -55,3 +56,22 @@ def test_a_small_campaign_is_not_behind_a_large_one_of_the_same_house(cast, tx):
         assert {row.campaign_id for row in rows("SELECT DISTINCT campaign_id FROM sends WHERE status = 'sent'")} == set(
             ids
         )
+
+
+def test_looking_after_many_campaigns_costs_no_more_statements_than_after_one(cast, tx):
+    def settling() -> int:
+        with tenancy.scope(cast.org), statements() as seen:
+            dispatch.settle()
+        return len(seen)
+
+    with tx():
+        desk.add_lead(1)
+        names = [desk.draft(f"Offer {n}").id for n in range(6)]
+    desk.start(cast.org, names[0])
+    settling()
+    alone = settling()
+    for campaign_id in names[1:]:
+        desk.start(cast.org, campaign_id)
+    assert settling() == alone
+    with tx():
+        assert [desk.status(campaign_id) for campaign_id in names] == ["active"] * 6

@@ -168,8 +168,10 @@ def settle() -> None:
         for campaign_id in recently_cancelled():
             # A batch in flight at the cancelling may have put some back for another try.
             outbox.cancel(campaign_id)
+        # Looked at together: of hundreds that send, few need anything.
         sending = live()
-    for campaign_id in sorted(sending):
+        needing = {*outbox.finished(sending), *watching.needing_a_look(sending)}
+    for campaign_id in sorted(needing):
         # Each by itself: what it locks, a claim may hold in another order.
         with transaction():
             _tend(campaign_id)

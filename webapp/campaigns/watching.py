@@ -8,7 +8,7 @@ from webapp.campaigns import campaigns
 from webapp.messaging import policy
 from webapp.platform import audit
 from webapp.platform.clock import local, now
-from webapp.platform.db import one, rows
+from webapp.platform.db import rows
 from webapp.platform.logs import log
 from webapp.platform.organizations import current
 
@@ -28,12 +28,13 @@ def hold(campaign_id: int, reason: str) -> bool:
     return True
 
 
-# True for a campaign c of which messages have been due for :silence, while nothing of it moved for as long.
+# True for a campaign c of which messages have been due for :silence, while nothing of it moved for as long. One look at the
+# head of its queue: an EXISTS may be planned as a join with everything that waits.
 SILENT = """c.started_at < now() - :silence AND COALESCE(c.resumed_at, '-infinity') < now() - :silence
         AND NOT EXISTS (SELECT FROM campaign_batches b WHERE b.org_id = c.org_id AND b.campaign_id = c.id
             AND b.moved_at >= now() - :silence)
-        AND EXISTS (SELECT FROM sends d WHERE d.org_id = c.org_id AND d.campaign_id = c.id AND d.channel {channel}
-            AND d.status = 'pending' AND d.not_before < now() - :silence)"""
+        AND COALESCE((SELECT true FROM sends d WHERE d.org_id = c.org_id AND d.campaign_id = c.id AND d.channel {channel}
+            AND d.status = 'pending' AND d.not_before < now() - :silence LIMIT 1), false)"""
 
 
 def silence() -> timedelta:
@@ -41,17 +42,25 @@ def silence() -> timedelta:
     return timedelta(hours=policy.of(current()).overdue_hours)
 
 
+def needing_a_look(campaign_ids: list[int]) -> set[int]:
+    """Returns the ids of those that `hold_what_is_overdue` or `hold_what_fails` would hold, in two statements for all."""
+    return {row.id for row in _overdue(campaign_ids)} | set(_failing(campaign_ids))
+
+
 def hold_what_is_overdue(campaign_ids: list[int]) -> int:
     """Holds the campaigns of which messages have been due for longer than the organisation allows, while nothing of them
     went out. Returns how many."""
-    found = rows(
+    return sum(hold(row.id, _silence(row.moved, row.due)) for row in _overdue(campaign_ids))
+
+
+def _overdue(campaign_ids: list[int]) -> list[Any]:
+    return rows(
         "SELECT c.id, GREATEST(c.started_at, c.resumed_at, (SELECT max(moved_at) FROM campaign_batches b"
         " WHERE b.org_id = c.org_id AND b.campaign_id = c.id)) AS moved, now() - :silence AS due"
         " FROM campaigns c"
         f" WHERE c.id = ANY(:ids) AND c.status = 'active' AND {SILENT.format(channel='= ANY(c.channels)')} ORDER BY c.id",
         ids=campaign_ids, silence=silence(),
     )  # fmt: skip
-    return sum(hold(row.id, _silence(row.moved, row.due)) for row in found)
 
 
 def _silence(moved: datetime, due: datetime) -> str:
@@ -70,21 +79,22 @@ def overdue_start(scheduled_at: datetime) -> str | None:
 def hold_what_fails(campaign_ids: list[int]) -> int:
     """Holds the campaigns of which too many of the latest messages failed, bounced or were complained about. Returns how
     many."""
+    return sum(hold(campaign_id, reason) for campaign_id, reason in sorted(_failing(campaign_ids).items()))
+
+
+def _failing(campaign_ids: list[int]) -> dict[int, str]:
+    """Returns why each of those should be held of which too much went wrong lately."""
     limits = policy.of(current())
     since = now() - LATEST
-    held = 0
-    for campaign_id in campaign_ids:
-        found = one(
-            "SELECT COALESCE(sum(sent), 0)::int AS sent, COALESCE(sum(failed), 0)::int AS failed,"
-            " COALESCE(sum(bounced), 0)::int AS bounced, COALESCE(sum(complaints), 0)::int AS complaints"
-            " FROM campaign_daily d JOIN campaigns c ON c.org_id = d.org_id AND c.id = d.campaign_id WHERE d.campaign_id = :c"
-            " AND d.on_date + make_interval(hours => d.hour::int) >= GREATEST(:since, date_trunc('hour', c.resumed_at"
-            " AT TIME ZONE 'UTC') + interval '1 hour')",
-            c=campaign_id, since=since.replace(tzinfo=None, minute=0, second=0, microsecond=0),
-        )  # fmt: skip
-        reason = verdict(found, limits)
-        held += bool(reason) and hold(campaign_id, reason)
-    return held
+    found = rows(
+        "SELECT c.id, sum(sent)::int AS sent, sum(failed)::int AS failed, sum(bounced)::int AS bounced,"
+        " sum(complaints)::int AS complaints"
+        " FROM campaign_daily d JOIN campaigns c ON c.org_id = d.org_id AND c.id = d.campaign_id WHERE c.id = ANY(:ids)"
+        " AND d.on_date + make_interval(hours => d.hour::int) >= GREATEST(:since, date_trunc('hour', c.resumed_at"
+        " AT TIME ZONE 'UTC') + interval '1 hour') GROUP BY c.id",
+        ids=campaign_ids, since=since.replace(tzinfo=None, minute=0, second=0, microsecond=0),
+    )  # fmt: skip
+    return {row.id: reason for row in found if (reason := verdict(row, limits))}
 
 
 def verdict(found: Any, limits: policy.Policy) -> str | None:
