@@ -22,6 +22,7 @@ from webapp.platform.jobs import Job, Runner
 from webapp.platform.logs import log
 
 SEND_THREADS = 4  # connections a process sends over at once
+IDLE_SECONDS = 0.1
 SLICE_SECONDS = 0.3  # how long one organisation is served before the next one gets its turn
 BULK_SLICE_SECONDS = 2
 logger = log(__name__)
@@ -44,22 +45,31 @@ def _send_in_turn(runner: Runner, turns: Turns) -> None:
         with runner.app.app_context():
             turn = turns.take()
         if turn is None:
-            return
-        org_id, tend = turn
-        with _in_scope(runner.app, org_id):
-            try:
-                if tend:
-                    dispatch.start_due()
-                sent = dispatch.send_for(runner.node, SLICE_SECONDS, runner.stopping)
-                if tend or not sent:
-                    dispatch.settle()
-            except Exception:
-                # Of one organisation; the others are served nevertheless, and it is tried again at the next tick.
-                logger.exception("not sent", org_id=org_id)
-                sent = 0
-        turns.give_back(org_id)
+            if not turns.is_busy:
+                return
+            # Somebody is still at it, and may be for as long as a server says nothing: what comes due meanwhile is ours.
+            runner.stopping.wait(IDLE_SECONDS)
+            continue
+        sent = _serve(runner, *turn)
+        turns.give_back(turn[0])
         if not sent:
-            turns.drop(org_id)
+            turns.drop(turn[0])
+
+
+def _serve(runner: Runner, org_id: int, tend: bool) -> int:
+    """Gives an organisation one slice. Returns the number of batches it had."""
+    try:
+        with _in_scope(runner.app, org_id):
+            if tend:
+                dispatch.start_due()
+            sent = dispatch.send_for(runner.node, SLICE_SECONDS, runner.stopping)
+            if tend or not sent:
+                dispatch.settle()
+            return sent
+    except Exception:
+        # Of one organisation; the others are served nevertheless, and it is tried again at the next tick.
+        logger.exception("not sent", org_id=org_id)
+        return 0
 
 
 def plan() -> None:

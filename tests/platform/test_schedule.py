@@ -1,5 +1,8 @@
 """The jobs of the house, run as the timers run them."""
 
+import threading
+from types import SimpleNamespace
+
 from webapp import schedule
 from webapp.audience import leads
 from webapp.audience.imports import imports
@@ -38,3 +41,26 @@ def test_cleaning_up_forgets_what_is_old_and_nothing_else(app, cast):
         assert value("SELECT count(*) FROM imports") == 2
     with transaction():
         assert value("SELECT outcome FROM job_runs WHERE job = 'clean-up'") == "done"
+
+
+def test_who_waits_for_a_silent_server_leaves_the_other_threads_at_work(app, monkeypatch):
+    due, served, others_served, freed = [1], [], threading.Event(), []
+
+    def serve(_runner, org_id: int, _tend: bool) -> int:
+        served.append(org_id)
+        if served == [1]:
+            freed.append(others_served.wait(20))
+        elif org_id == 2:
+            due.clear()
+            others_served.set()
+        return 0
+
+    monkeypatch.setattr(schedule, "_serve", serve)
+    monkeypatch.setattr(schedule.work, "due", lambda _kind: list(due))
+    monkeypatch.setitem(app.extensions, "runner", SimpleNamespace(app=app, node="here", stopping=threading.Event()))
+    later = threading.Timer(1.5, lambda: due.append(2))
+    later.start()
+    with app.app_context():
+        schedule.send()
+    later.join()
+    assert 2 in served and freed == [True]

@@ -39,6 +39,12 @@ class Turns:
                 self._tended[org_id] = time.monotonic()
             return org_id, due_for_tending
 
+    @property
+    def is_busy(self) -> bool:
+        """True while somebody has a turn."""
+        with self._lock:
+            return any(self._in_hand.values())
+
     def give_back(self, org_id: int) -> None:
         """Ends a turn."""
         with self._lock:
