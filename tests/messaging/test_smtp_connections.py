@@ -138,15 +138,15 @@ def test_an_idle_connection_that_the_server_closed_is_noticed(monkeypatch, pipel
         assert server.connections == 2
 
 
+@pytest.mark.timeout(30)
 def test_an_idle_connection_that_answers_no_more_does_not_hold_anyone_up(monkeypatch):
     monkeypatch.setattr(connection, "QUIET_SECONDS", 0)
     monkeypatch.setattr(connection, "NOOP_SECONDS", 0.1)
     with Server() as server:
         deliver(server, [letter(1)])
         monkeypatch.setattr("tests.messaging.scripted_smtp._Dialogue._noop", lambda self, line: server.closing.wait())
-        started = time.monotonic()
         assert [o.kind for o in deliver(server, [letter(2)])] == ["accepted"]
-        assert time.monotonic() - started < 5 and server.connections == 2
+        assert server.connections == 2
 
 
 @pytest.mark.parametrize(("limit", "value"), [("IDLE_SECONDS", -1), ("REUSE_LIMIT", 5)])
