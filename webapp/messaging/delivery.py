@@ -33,7 +33,7 @@ from webapp.messaging.templates import TemplateVersion
 from webapp.messaging.texting import TextComposer, trackable_text
 from webapp.messaging.whatsapp import TemplateComposer
 from webapp.platform import courtesy
-from webapp.platform.db import db, rows, transaction
+from webapp.platform.db import db, transaction
 from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
@@ -156,7 +156,7 @@ def send_batch(gate: Callable[[], Order], node: str, limit: int = outbox.BATCH) 
         if not claimed.rows:
             idle = Counter(skipped=claimed.skipped, waiting=claimed.waiting)
             return idle if idle.total() else None
-        extra = lookups(prepared.composer.needs, [row.lead_id for row in claimed.rows])
+        extra = tokens.lookups(prepared.composer.needs, [row.lead_id for row in claimed.rows])
     # Kept only once its links are committed: a prepared message must not point at links that were rolled back.
     if len(_prepared) > PREPARED_LIMIT:
         _prepared.clear()
@@ -246,30 +246,3 @@ def _attempt(
         else:
             yield Outcome(send_id, "released", None, why, effect="back_off" if why else None)
             why = None  # it rests once
-
-
-def lookups(needs: set[str], lead_ids: list[int]) -> dict[int, dict[str, Any]]:
-    """Returns the token values that stand outside the lead, by lead id; nothing is asked that no token needs."""
-    found: dict[int, dict[str, Any]] = {}
-    if needs & tokens.POLICY_TOKENS:
-        # The policy a message speaks of: the active one that renews next.
-        for row in rows(
-            "SELECT DISTINCT ON (lead_id) lead_id, number, type, premium, next_due_on, renews_on FROM policies"
-            " WHERE lead_id = ANY(:ids) ORDER BY lead_id, (status = 'active') DESC, renews_on NULLS LAST, id",
-            ids=lead_ids,
-        ):
-            found[row.lead_id] = {
-                "policy_number": row.number,
-                "policy_type": row.type,
-                "premium_amount": f"{row.premium:,.2f}" if row.premium is not None else None,
-                "due_date": f"{row.next_due_on:%-d %B %Y}" if row.next_due_on else None,
-                "renewal_date": f"{row.renews_on:%-d %B %Y}" if row.renews_on else None,
-            }
-    if "agent_name" in needs:
-        for row in rows(
-            "SELECT l.id, u.name FROM leads l JOIN users u ON u.org_id = l.org_id AND u.id = l.owner_id"
-            " WHERE l.id = ANY(:ids)",
-            ids=lead_ids,
-        ):
-            found.setdefault(row.id, {})["agent_name"] = row.name
-    return found

@@ -13,6 +13,7 @@ import minijinja
 from markupsafe import Markup
 
 from webapp.messaging import grammar
+from webapp.platform.db import rows
 
 FUEL = 50_000  # steps of one render: a long newsletter takes a few thousand
 VALUE_LIMIT = 10_000  # characters that one token may print
@@ -140,3 +141,30 @@ def problem(body: str, *, system: bool = False) -> str | None:
 
 def _known(name: str) -> bool:
     return name in TOKENS or name.startswith("attributes.") or name == "attributes"
+
+
+def lookups(needs: set[str], lead_ids: list[int]) -> dict[int, dict[str, Any]]:
+    """Returns the token values that stand outside the lead, by lead id; nothing is asked that no token needs."""
+    found: dict[int, dict[str, Any]] = {}
+    if needs & POLICY_TOKENS:
+        # The policy a message speaks of: the active one that renews next.
+        for row in rows(
+            "SELECT DISTINCT ON (lead_id) lead_id, number, type, premium, next_due_on, renews_on FROM policies"
+            " WHERE lead_id = ANY(:ids) ORDER BY lead_id, (status = 'active') DESC, renews_on NULLS LAST, id",
+            ids=lead_ids,
+        ):
+            found[row.lead_id] = {
+                "policy_number": row.number,
+                "policy_type": row.type,
+                "premium_amount": f"{row.premium:,.2f}" if row.premium is not None else None,
+                "due_date": f"{row.next_due_on:%-d %B %Y}" if row.next_due_on else None,
+                "renewal_date": f"{row.renews_on:%-d %B %Y}" if row.renews_on else None,
+            }
+    if "agent_name" in needs:
+        for row in rows(
+            "SELECT l.id, u.name FROM leads l JOIN users u ON u.org_id = l.org_id AND u.id = l.owner_id"
+            " WHERE l.id = ANY(:ids)",
+            ids=lead_ids,
+        ):
+            found.setdefault(row.id, {})["agent_name"] = row.name
+    return found

@@ -9,7 +9,7 @@ from minijinja import TemplateError
 
 from webapp.audience.leads import Lead
 from webapp.campaigns.campaigns import Campaign
-from webapp.messaging import delivery, links, receipts, senders, templates
+from webapp.messaging import delivery, links, receipts, senders, templates, tokens
 from webapp.messaging.compose import Bodies, Composer, lead_values
 from webapp.messaging.sends import Send
 from webapp.platform import jobs, organizations
@@ -80,7 +80,7 @@ def view(token: str) -> Any:
         row = one("SELECT l.*, l.id AS lead_id FROM leads l WHERE l.id = :id", id=send.lead_id or 0)
         if row is None:
             raise NotFound("This message cannot be shown any more.")
-        extra = delivery.lookups(composer.needs, [row.lead_id]).get(row.lead_id, {})
+        extra = tokens.lookups(composer.needs, [row.lead_id]).get(row.lead_id, {})
         try:
             html = composer.render(_Row(row, send), extra)[1]
         except (TemplateError, ValueError):

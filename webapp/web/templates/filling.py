@@ -82,7 +82,7 @@ def _head(channel: str) -> Letterhead:
 
 def _extra(needs: set[str], lead: Lead | None) -> dict[str, Any]:
     if lead is not None:
-        return delivery.lookups(needs, [lead.id]).get(lead.id, {})
+        return tokens.lookups(needs, [lead.id]).get(lead.id, {})
     known = tokens.POLICY_TOKENS | {"agent_name"}
     return {name: example for name, (_, example) in tokens.TOKENS.items() if name in known}
 
