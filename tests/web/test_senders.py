@@ -180,6 +180,15 @@ def test_a_sender_in_use_is_not_deleted(visit, cast):
     assert answer.status_code == 409 and "Spring offer" in answer.text
     with transaction(cast.org):
         run("UPDATE campaigns SET status = 'cancelled'")
+        # Added anew it would begin with the whole of its daily limit.
+        run("UPDATE senders SET daily_limit = 100")
+        run(
+            "INSERT INTO sender_minutes (sender_id, minute, claimed) SELECT id, date_trunc('minute', now()), 90 FROM senders"
+        )
+    answer = admin.post(f"{address}/delete")
+    assert answer.status_code == 409 and "delete it tomorrow" in answer.text
+    with transaction(cast.org):
+        run("UPDATE sender_minutes SET minute = minute - interval '26 hours'")
     assert admin.post(f"{address}/delete").status_code == 303 and admin.get(address).status_code == 404
     with transaction(cast.org):
         assert value("SELECT count(*) FROM audit_log WHERE action = 'sender.deleted'") == 1

@@ -11,7 +11,7 @@ from webapp.messaging import credentials, sender_fields, sender_limits, sender_r
 from webapp.messaging.sender_fields import PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
 from webapp.platform import audit, clock, work
-from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run
+from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import PLANS
 from webapp.platform.organizations import current as current_organization
@@ -209,10 +209,15 @@ def campaigns_of(sender_id: int) -> list[str]:
 
 
 def remove(sender: Sender) -> None:
-    """Deletes a sender; what was sent with it stays. Raises Refused while campaigns use it."""
+    """Deletes a sender; what was sent with it stays. Raises Refused while campaigns use it, and while what it sent counts
+    against a daily limit that the provider keeps to: added anew it would begin with the whole of it."""
     if names := campaigns_of(sender.id):
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise Refused(f"{sender.name} is used by {shown}. Choose another sender there, or wait until they are done.")
+    counts = "SELECT EXISTS (SELECT FROM sender_minutes WHERE sender_id = :id AND minute > now() - interval '25 hours')"
+    if (sender.daily_limit or sender.warming) and value(counts, id=sender.id):
+        raise Refused(f"{sender.name} sent within the last day, which counts against its daily limit. Make it inactive now"
+                      " and delete it tomorrow.")  # fmt: skip
     _tell("sender.deleted", sender, {})
     db.session.delete(sender)
     db.session.flush()
