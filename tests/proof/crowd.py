@@ -40,17 +40,21 @@ def organization(name: str) -> int:
 
 def add_people(org: int, sizes: dict[tuple[str, str], int]) -> None:
     """Adds leads. sizes: (wave, channel) -> how many; they come from that wave and agreed to that channel."""
+    sources = [f"{wave} {channel}" for wave, channel in sizes]
     with transaction(org):
-        first = value("SELECT count(*) FROM leads")
-        for (wave, channel), n in sizes.items():
-            run(
-                "WITH made AS (INSERT INTO leads (first_name, last_name, email, phone, state, source)"
-                " SELECT 'First' || g, 'Last' || g, 'p' || g || '@proof.example', '+1' || (4152000000 + g), 'TX', :source"
-                " FROM generate_series(CAST(:first AS int) + 1, CAST(:first AS int) + :n) g RETURNING id)"
-                " INSERT INTO consents (lead_id, channel, status, source) SELECT id, :channel, 'subscribed', 'proof' FROM made",
-                first=first, n=n, source=f"{wave} {channel}", channel=channel,
-            )  # fmt: skip
-            first += n
+        # All in one statement: how references are looked up is planned when the first is, in a table that is still empty.
+        run(
+            "INSERT INTO leads (first_name, last_name, email, phone, state, source)"
+            " SELECT 'First' || g, 'Last' || g, 'p' || g || '@proof.example', '+1' || (4152000000 + g), 'TX', source"
+            " FROM (SELECT source, (SELECT count(*) FROM leads) + row_number() OVER () AS g FROM"
+            " unnest(CAST(:sources AS text[]), CAST(:counts AS int[])) s (source, n), generate_series(1, n)) each",
+            sources=sources, counts=list(sizes.values()),
+        )  # fmt: skip
+        run(
+            "INSERT INTO consents (lead_id, channel, status, source)"
+            " SELECT id, split_part(source, ' ', -1), 'subscribed', 'proof' FROM leads WHERE source = ANY(:sources)",
+            sources=sources,
+        )
     refresh_statistics("leads", "consents")
 
 
