@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import Lock
 
 REFRESH_SECONDS = 0.5
+NEW_SECONDS = 5  # whoever had no turn for so long is new, and goes first
 
 
 class Turns:
@@ -18,6 +19,8 @@ class Turns:
         self._due, self._most, self._tend_seconds = due, most, tend_seconds
         self._in_hand: Counter[int] = Counter()
         self._waiting: deque[int] = deque()
+        self._new: deque[int] = deque()
+        self._turns = 0
         self._tended: dict[int, float] = {}
         self._asked = 0.0
         self._lock = Lock()
@@ -27,17 +30,25 @@ class Turns:
         anything due."""
         self._refresh()
         with self._lock:
-            if not self._waiting:
+            if not self._waiting and not self._new:
                 return None
-            free = next((org_id for org_id in self._waiting if self._in_hand[org_id] < self._most), self._waiting[0])
-            org_id = free if len(self._waiting) > 1 else self._waiting[0]
-            self._waiting.remove(org_id)
+            org_id = self._next()
             self._waiting.append(org_id)
             self._in_hand[org_id] += 1
             due_for_tending = time.monotonic() - self._tended.get(org_id, 0.0) >= self._tend_seconds
             if due_for_tending:
                 self._tended[org_id] = time.monotonic()
             return org_id, due_for_tending
+
+    def _next(self) -> int:
+        """Takes out whose turn it is. Every other turn is one of those who are there all the time, however many are new."""
+        self._turns += 1
+        if self._new and (self._turns % 2 or not self._waiting):
+            return self._new.popleft()
+        free = next((org_id for org_id in self._waiting if self._in_hand[org_id] < self._most), self._waiting[0])
+        org_id = free if len(self._waiting) > 1 else self._waiting[0]
+        self._waiting.remove(org_id)
+        return org_id
 
     @property
     def is_busy(self) -> bool:
@@ -53,8 +64,9 @@ class Turns:
     def drop(self, org_id: int) -> None:
         """Takes an organisation out until it has work due again."""
         with self._lock:
-            if org_id in self._waiting:
-                self._waiting.remove(org_id)
+            for line in (self._waiting, self._new):
+                if org_id in line:
+                    line.remove(org_id)
 
     def _refresh(self) -> None:
         with self._lock:
@@ -63,4 +75,8 @@ class Turns:
             self._asked = time.monotonic()
         found = self._due()
         with self._lock:
-            self._waiting.extend(org_id for org_id in found if org_id not in self._waiting)
+            since, first = time.monotonic() - NEW_SECONDS, not self._waiting
+            for org_id in found:
+                if org_id not in self._waiting and org_id not in self._new:
+                    is_new = not first and self._tended.get(org_id, 0.0) < since
+                    (self._new if is_new else self._waiting).append(org_id)
