@@ -47,7 +47,7 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(10_000, 75, 24, 2, KINDS, 0.5, 30),
+    "full": Scale(10_000, 75, 12, 2, KINDS, 0.5, 30),
     "quick": Scale(400, 54, 8, 1, ("sender",), 0.4, 10),
 }
 
