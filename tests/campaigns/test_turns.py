@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.audience.members import statements
 from tests.messaging import desk
@@ -44,6 +45,17 @@ def test_one_alone_is_given_to_every_thread_and_tended_to_by_one():
     turns = Turns(lambda: [7])
     taken = [turns.take() for _ in range(8)]
     assert {org for org, _ in taken} == {7} and [tend for _, tend in taken].count(True) == 1
+
+
+def test_threads_that_ask_at_the_same_moment_all_get_their_turn():
+    def due() -> list[int]:
+        time.sleep(0.2)
+        return [7]
+
+    turns = Turns(due)
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda _: turns.take(), range(4)))
+    assert [org for org, _ in filter(None, taken)] == [7] * 4
 
 
 def test_nobody_due_is_nobodys_turn():

@@ -24,6 +24,7 @@ class Turns:
         self._tended: dict[int, float] = {}
         self._asked = 0.0
         self._lock = Lock()
+        self._asking = Lock()
 
     def take(self) -> tuple[int, bool] | None:
         """Returns (organisation whose turn it is, whether this is the moment to tend to it), or None when nobody has
@@ -69,14 +70,18 @@ class Turns:
                     line.remove(org_id)
 
     def _refresh(self) -> None:
-        with self._lock:
+        # Whoever comes meanwhile waits for the answer: to them an empty queue would mean that nobody has anything due.
+        with self._asking:
             if time.monotonic() - self._asked < REFRESH_SECONDS:
                 return
+            found = self._due()
+            with self._lock:
+                self._take_in(found)
             self._asked = time.monotonic()
-        found = self._due()
-        with self._lock:
-            since, first = time.monotonic() - NEW_SECONDS, not self._waiting
-            for org_id in found:
-                if org_id not in self._waiting and org_id not in self._new:
-                    is_new = not first and self._tended.get(org_id, 0.0) < since
-                    (self._new if is_new else self._waiting).append(org_id)
+
+    def _take_in(self, found: list[int]) -> None:
+        since, first = time.monotonic() - NEW_SECONDS, not self._waiting
+        for org_id in found:
+            if org_id not in self._waiting and org_id not in self._new:
+                is_new = not first and self._tended.get(org_id, 0.0) < since
+                (self._new if is_new else self._waiting).append(org_id)
