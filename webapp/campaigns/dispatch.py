@@ -11,7 +11,7 @@ from webapp.campaigns import campaigns, lanes, plan, replanning, watching
 from webapp.campaigns.campaigns import WORK, Campaign
 from webapp.messaging import delivery, outbox, outcomes, templates
 from webapp.messaging.delivery import NothingToDo, Order
-from webapp.platform import work
+from webapp.platform import courtesy, work
 from webapp.platform.clock import now
 from webapp.platform.db import db, one, refresh_statistics, rows, run, transaction, value
 from webapp.platform.logs import log
@@ -135,7 +135,10 @@ def send_for(node: str, seconds: float, stopping: Any) -> int:
     until, batches = time.monotonic() + seconds, 0
     with transaction():
         due = due_lanes()
-    while due and not stopping.is_set() and send_once(node, due):
+    while due and not stopping.is_set():
+        with courtesy.in_line():
+            if not send_once(node, due):
+                break
         batches += 1
         if time.monotonic() >= until:
             break
