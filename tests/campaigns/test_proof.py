@@ -22,10 +22,10 @@ def shared() -> Iterator[House]:
         yield made
 
 
-def begun(shared: House, name: str) -> tuple[int, int]:
-    """Returns an organisation and its campaign to PEOPLE, on its way from two processes."""
-    shared.open_gateway(SEED, pace=1)
-    shared.prepared(2)
+def begun(shared: House, name: str, processes: int = 2, pace: int = 1) -> tuple[int, int]:
+    """Returns an organisation and its campaign to PEOPLE, on its way from some processes. pace: milliseconds a message."""
+    shared.open_gateway(SEED, pace=pace)
+    shared.prepared(processes)
     org = crowd.organization(name)
     crowd.add_people(org, {("wave", "email"): PEOPLE})
     campaign = shared.asked(
@@ -55,11 +55,10 @@ def test_two_processes_send_one_campaign_once_and_every_tick_runs_once(shared):
 
 
 def test_a_process_that_is_asked_to_stop_finishes_what_it_holds(shared):
-    org, campaign = begun(shared, "Clean stops")
+    org, campaign = begun(shared, "Clean stops", 3, 10)
     for _ in range(2):
         assert len(shared.ledger) < PEOPLE, "too fast: nothing was under way"
         assert shared.stop(shared.alive[0]) == 0
-        shared.prepared(2)
     all_sent(shared, org, campaign)
 
 

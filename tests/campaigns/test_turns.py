@@ -9,7 +9,7 @@ from tests.messaging import desk
 from webapp.campaigns import dispatch
 from webapp.campaigns.turns import Turns
 from webapp.platform import tenancy
-from webapp.platform.db import rows
+from webapp.platform.db import rows, value
 
 
 def test_organisations_take_turns_and_leave_when_they_have_nothing():
@@ -79,6 +79,26 @@ def test_a_small_campaign_is_not_behind_a_large_one_of_the_same_house(cast, tx):
         assert {row.campaign_id for row in rows("SELECT DISTINCT campaign_id FROM sends WHERE status = 'sent'")} == set(
             ids
         )
+
+
+def test_a_campaign_whose_last_batch_came_in_while_we_looked_is_looked_at_again(cast, tx, monkeypatch):
+    with tx():
+        desk.add_lead(1)
+        campaign_id = desk.draft().id
+    desk.start(cast.org, campaign_id)
+    desk.settle_some(cast.org, campaign_id, 1)
+    with monkeypatch.context() as patched, tenancy.scope(cast.org):
+        # Whoever sent it is killed now, and we had seen it on its way.
+        patched.setattr(dispatch, "_tend", lambda _: None)
+        dispatch.settle()
+    with tx():
+        assert desk.status(campaign_id) == "active"
+        assert value("SELECT count(*) FROM work_due WHERE kind = 'campaigns'") == 1
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        assert desk.status(campaign_id) == "completed"
+        assert value("SELECT count(*) FROM work_due WHERE kind = 'campaigns'") == 0
 
 
 def test_looking_after_many_campaigns_costs_no_more_statements_than_after_one(cast, tx):

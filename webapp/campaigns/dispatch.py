@@ -190,7 +190,11 @@ def _tend(campaign_id: int) -> None:
 
 
 def _next_due() -> datetime | None:
-    times = [t for t in (next_start(), outbox.next_due(live())) if t is not None]
+    sending = live()
+    times = [t for t in (next_start(), outbox.next_due(sending)) if t is not None]
+    if outbox.finished(sending):
+        # Its last batch came in since we looked, of somebody who may be dead by now: it still has to be completed.
+        times.append(now())
     # What is due but held back (a cap, a sender at rest) is looked at again in a moment, not at once.
     return max(min(times), now() + timedelta(seconds=1)) if times else None
 
