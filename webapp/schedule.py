@@ -50,10 +50,7 @@ def _send_in_turn(runner: Runner, turns: Turns) -> None:
             # Somebody is still at it, and may be for as long as a server says nothing: what comes due meanwhile is ours.
             runner.stopping.wait(IDLE_SECONDS)
             continue
-        sent = _serve(runner, *turn)
-        turns.give_back(turn[0])
-        if not sent:
-            turns.drop(turn[0])
+        turns.give_back(turn[0], _serve(runner, *turn) > 0)
 
 
 def _serve(runner: Runner, org_id: int, tend: bool) -> int:

@@ -16,7 +16,7 @@ def test_organisations_take_turns_and_leave_when_they_have_nothing():
     due = [1, 2, 3]
     turns = Turns(lambda: due)
     assert [turns.take()[0] for _ in range(5)] == [1, 2, 3, 1, 2]
-    turns.drop(3)
+    turns.give_back(3, False)
     due.remove(3)
     assert [turns.take()[0] for _ in range(3)] == [1, 2, 1]
 
@@ -45,6 +45,20 @@ def test_one_alone_is_given_to_every_thread_and_tended_to_by_one():
     turns = Turns(lambda: [7])
     taken = [turns.take() for _ in range(8)]
     assert {org for org, _ in taken} == {7} and [tend for _, tend in taken].count(True) == 1
+
+
+def test_who_had_work_is_looked_at_again_though_another_thread_found_nothing():
+    due = [7]
+    turns = Turns(lambda: due)
+    turns.take()
+    turns.take()
+    due.clear()
+    turns.give_back(7, False)
+    assert turns.take() is None and turns.is_busy
+    turns.give_back(7, True)
+    assert turns.take()[0] == 7
+    turns.give_back(7, False)
+    assert turns.take() is None and not turns.is_busy
 
 
 def test_threads_that_ask_at_the_same_moment_all_get_their_turn():

@@ -57,17 +57,16 @@ class Turns:
         with self._lock:
             return any(self._in_hand.values())
 
-    def give_back(self, org_id: int) -> None:
-        """Ends a turn."""
+    def give_back(self, org_id: int, had_work: bool) -> None:
+        """Ends a turn. Who had nothing to do in it is left out until there is work due again; who had is looked at once
+        more, also where another thread had found nothing meanwhile: somebody has to see that it is done."""
         with self._lock:
             self._in_hand[org_id] -= 1
-
-    def drop(self, org_id: int) -> None:
-        """Takes an organisation out until it has work due again."""
-        with self._lock:
-            for line in (self._waiting, self._new):
-                if org_id in line:
-                    line.remove(org_id)
+            queued = [line for line in (self._waiting, self._new) if org_id in line]
+            if had_work and not queued:
+                self._waiting.append(org_id)
+            for line in () if had_work else queued:
+                line.remove(org_id)
 
     def _refresh(self) -> None:
         # Whoever comes meanwhile waits for the answer: to them an empty queue would mean that nobody has anything due.
