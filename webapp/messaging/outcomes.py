@@ -122,13 +122,18 @@ def expire(zone: str = "UTC") -> int:
             WHERE s.org_id = :org AND s.id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
                                            AND lease_until < now() LIMIT :limit FOR UPDATE SKIP LOCKED)
             RETURNING {CHANGED}
-        ), {FACTS}, batches AS (
+        ), {FACTS}, days AS (
+            SELECT campaign_id, (claimed_at AT TIME ZONE :zone)::date AS on_date, count(*) AS n,
+                count(*) FILTER (WHERE outcome = 'sent') AS sent
+            FROM changed WHERE campaign_id IS NOT NULL GROUP BY 1, 2
+        ), batches AS (
             UPDATE campaign_batches b SET done = b.done + d.n, sent = b.sent + d.sent, updated_at = now(),
                 status = CASE WHEN b.done + d.n >= b.batch_size THEN 'completed' ELSE b.status END
-            FROM (SELECT campaign_id, (claimed_at AT TIME ZONE :zone)::date AS on_date, count(*) AS n,
-                    count(*) FILTER (WHERE outcome = 'sent') AS sent
-                  FROM changed WHERE campaign_id IS NOT NULL GROUP BY 1, 2) d
-            WHERE b.org_id = :org AND b.campaign_id = d.campaign_id AND b.send_date = d.on_date
+            -- Locked in the order in which everybody locks them.
+            FROM (SELECT h.id, days.n, days.sent FROM days JOIN campaign_batches h ON h.org_id = :org
+                    AND h.campaign_id = days.campaign_id AND h.send_date = days.on_date
+                  ORDER BY h.campaign_id, h.send_date FOR NO KEY UPDATE OF h) d
+            WHERE b.org_id = :org AND b.id = d.id
         ), minutes AS (
             INSERT INTO sender_minutes AS m (sender_id, minute, unknown, sent)
             SELECT sender_id, date_trunc('minute', now()), count(*) FILTER (WHERE outcome = 'unknown'),
