@@ -159,8 +159,10 @@ def test_another_organisations_messages_are_left_alone(app, cast):
     post = posted(cast.org)
     theirs = posted(cast.other_org, first=50)
     ours, before = state(cast.org), state(cast.other_org)
+    own = post.opaque(0)
+    forged = own[:-1] + ("1" if own.endswith("0") else "0")
     foreign = [signer().pack("message", cast.other_org, theirs.ids[0]), signer().pack("unsubscribe", cast.org, post.ids[0]),
-               post.opaque(0)[:-1] + "0", "", "zz", "00", "ff" * 20]  # fmt: skip
+               forged, "", "zz", "00", "ff" * 20]  # fmt: skip
     body = told([status(50, "read"), status(51, "failed", code=131050), status("none", "read")]
                 + [status(f"odd{n}", "read", opaque=token) for n, token in enumerate(foreign)])  # fmt: skip
     assert whatsapp(app, post.path, body).status_code == 200
