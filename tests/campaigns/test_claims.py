@@ -1,16 +1,20 @@
 """Between planning and sending much may change: what was withdrawn by then is obeyed, a pause holds, and a campaign that
 is cancelled accounts for every row."""
 
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.messaging import desk
 from webapp.audience import consents, leads
 from webapp.campaigns import campaigns, dispatch
-from webapp.messaging import delivery, outbox, outcomes
+from webapp.messaging import delivery, meters, outbox, outcomes
 from webapp.messaging.delivery import NothingToDo
 from webapp.messaging.outbox import Outcome
 from webapp.platform import tenancy
-from webapp.platform.db import rows, run, transaction, value
+from webapp.platform.db import one, rows, run, transaction, value
 
 CHANGES = {
     "unsubscribed": lambda id: consents.set_consent(id, "email", "unsubscribed", source="phone"),
@@ -148,3 +152,37 @@ def test_what_may_be_tried_again_is_tried_three_times_more_and_then_failed(cast,
     with transaction(cast.org):
         assert value("SELECT error_message FROM sends") == "451 later"
         assert desk.counters(campaign_id) == desk.recount(campaign_id)
+
+
+def test_what_ran_out_waits_for_a_batch_without_holding_the_meter_behind_it(app, cast, tx):
+    """Whoever records a claim locks the batch and then the sender's minute; in another order two of them would wait for
+    each other."""
+    campaign_id = desk.started(cast.org, 2)
+    with tx():
+        sender_id = one("SELECT sender_id FROM campaigns WHERE id = :id", id=campaign_id).sender_id
+        assert len(outbox.claim(campaign_id, "email", "test", sender_id=sender_id).rows) == 2
+        run(
+            "UPDATE sends SET lease_until = now() - interval '1 second', provider_message_id = CASE WHEN id % 2 = 0 THEN 'x' END"
+        )
+        run(
+            "UPDATE campaign_batches SET send_date = (now() AT TIME ZONE 'UTC')::date, batch_size = 2, done = 0, sent = 0"
+        )
+
+    def expire() -> int:
+        with app.app_context(), transaction(cast.org):
+            return outcomes.expire()
+
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    with ThreadPoolExecutor(1) as pool:
+        with tx():
+            run("SELECT FROM campaign_batches FOR UPDATE")
+            expiring = pool.submit(expire)
+            until = time.monotonic() + 30
+            while not value(blocked) and time.monotonic() < until:
+                time.sleep(0.02)
+            assert value(blocked) == 1
+            meters.count(sender_id, Counter(sent=5))
+        assert expiring.result(60) == 2
+    with tx():
+        assert tuple(one("SELECT done, sent, status FROM campaign_batches")) == (2, 1, "completed")
+        assert tuple(one("SELECT sum(sent)::int, sum(unknown)::int FROM sender_minutes")) == (6, 1)

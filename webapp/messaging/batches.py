@@ -4,7 +4,7 @@ The day is the organisation's local one. `claimed` is the campaign's daily cap a
 in the transaction that claims, and lowered only by what provably did not go out.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -56,4 +56,20 @@ def came_out(sends: Iterable[Any]) -> None:
             " WHERE b.org_id = :org AND o.id = b.org_id AND b.campaign_id = :c"
             " AND b.send_date = (CAST(:at AS timestamptz) AT TIME ZONE o.timezone)::date",
             n=n, done=n * undone, org=tenancy.current_org(), c=campaign_id, at=claimed_at,
+        )  # fmt: skip
+
+
+def ran_out(counted: Iterable[Any]) -> None:
+    """Counts sends whose lease ran out as done with, in the batches of the days they were claimed on. counted: rows with
+    campaign_id, on_date, outcome and n (how many)."""
+    moved: dict[tuple[int, date], Counter[str]] = defaultdict(Counter)
+    for row in counted:
+        if row.campaign_id and row.on_date:
+            moved[row.campaign_id, row.on_date].update({"done": row.n, "sent": row.n if row.outcome == "sent" else 0})
+    for campaign_id, on_date in sorted(moved):
+        run(
+            "UPDATE campaign_batches SET done = done + :done, sent = sent + :sent, updated_at = now(),"
+            " status = CASE WHEN done + :done >= batch_size THEN 'completed' ELSE status END"
+            " WHERE org_id = :org AND campaign_id = :c AND send_date = :on",
+            org=tenancy.current_org(), c=campaign_id, on=on_date, **moved[campaign_id, on_date],
         )  # fmt: skip

@@ -1,9 +1,9 @@
 """Outcomes: recording how claimed sends went, exactly once, where the claim's token still holds."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
-from webapp.messaging import caps, tallies
+from webapp.messaging import batches, caps, meters, tallies
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.platform import tenancy
 from webapp.platform.db import rows
@@ -122,30 +122,19 @@ def expire(zone: str = "UTC") -> int:
             WHERE s.org_id = :org AND s.id IN (SELECT id FROM sends WHERE org_id = :org AND status = 'sending'
                                            AND lease_until < now() LIMIT :limit FOR UPDATE SKIP LOCKED)
             RETURNING {CHANGED}
-        ), {FACTS}, days AS (
-            SELECT campaign_id, (claimed_at AT TIME ZONE :zone)::date AS on_date, count(*) AS n,
-                count(*) FILTER (WHERE outcome = 'sent') AS sent
-            FROM changed WHERE campaign_id IS NOT NULL GROUP BY 1, 2
-        ), batches AS (
-            UPDATE campaign_batches b SET done = b.done + d.n, sent = b.sent + d.sent, updated_at = now(),
-                status = CASE WHEN b.done + d.n >= b.batch_size THEN 'completed' ELSE b.status END
-            -- Locked in the order in which everybody locks them.
-            FROM (SELECT h.id, days.n, days.sent FROM days JOIN campaign_batches h ON h.org_id = :org
-                    AND h.campaign_id = days.campaign_id AND h.send_date = days.on_date
-                  ORDER BY h.campaign_id, h.send_date FOR NO KEY UPDATE OF h) d
-            WHERE b.org_id = :org AND b.id = d.id
-        ), minutes AS (
-            INSERT INTO sender_minutes AS m (sender_id, minute, unknown, sent)
-            SELECT sender_id, date_trunc('minute', now()), count(*) FILTER (WHERE outcome = 'unknown'),
-                count(*) FILTER (WHERE outcome = 'sent')
-            FROM changed WHERE sender_id IS NOT NULL GROUP BY 1 ORDER BY 1
-            ON CONFLICT (org_id, sender_id, minute) DO UPDATE SET unknown = m.unknown + EXCLUDED.unknown,
-                sent = m.sent + EXCLUDED.sent
-        )
-        {COUNTED}
+        ), {FACTS}
+        SELECT campaign_id, channel, sender_id, (claimed_at AT TIME ZONE :zone)::date AS on_date, outcome,
+            count(*)::int AS n, count(*) FILTER (WHERE counts_delivered)::int AS delivered
+        FROM changed GROUP BY 1, 2, 3, 4, 5
         """,
-        org=tenancy.current_org(),
-        zone=zone,
-        limit=EXPIRE_LIMIT,
-    )
+        org=tenancy.current_org(), zone=zone, limit=EXPIRE_LIMIT,
+    )  # fmt: skip
+    # Statements of their own, in the order of caps.room: PostgreSQL chooses that of the parts of one.
+    batches.ran_out(counted)
+    of_senders: dict[int, Counter[str]] = defaultdict(Counter)
+    for row in counted:
+        if row.sender_id:
+            of_senders[row.sender_id][row.outcome] += row.n
+    for sender_id in sorted(of_senders):
+        meters.count(sender_id, of_senders[sender_id])
     return sum(_tally(counted).values())
