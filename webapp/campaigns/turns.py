@@ -63,10 +63,11 @@ class Turns:
         with self._lock:
             self._in_hand[org_id] -= 1
             queued = [line for line in (self._waiting, self._new) if org_id in line]
-            if had_work and not queued:
+            if not had_work:
+                for line in queued:
+                    line.remove(org_id)
+            elif not queued:
                 self._waiting.append(org_id)
-            for line in () if had_work else queued:
-                line.remove(org_id)
 
     def _refresh(self) -> None:
         # Whoever comes meanwhile waits for the answer: to them an empty queue would mean that nobody has anything due.
