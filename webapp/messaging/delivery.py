@@ -223,7 +223,8 @@ def _attempt(
             early = first + place * claimed.gap - time.monotonic() if claimed.gap else 0.0
             if early < -STALLED_SECONDS:
                 return  # its moments are somebody else's by now: what is left is claimed anew
-            time.sleep(max(early, 0))
+            if early > 0:
+                time.sleep(early)
             handed.add(row.id)
             yield built
 
