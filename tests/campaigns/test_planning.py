@@ -396,3 +396,26 @@ def test_what_a_providers_words_mean_for_the_others_is_heeded(cast, tx, monkeypa
             assert value(f"SELECT hold_reason FROM {holds} WHERE hold_reason IS NOT NULL") == "131: Not with us."
         else:
             assert value("SELECT count(*) FROM suppressions WHERE reason = 'stop'") == 2
+
+
+@pytest.mark.parametrize(("bounces", "barred"), [(["hard"], 1), (["soft", "soft"], 0), (["soft"] * 3, 1)])
+def test_who_is_refused_at_the_door_is_barred_by_the_rules_for_bounces(cast, tx, monkeypatch, bounces, barred):
+    with tx():
+        desk.add_lead(1)
+    for n, bounce in enumerate(bounces):
+
+        def refused(_sender, messages, _deadline, bounce=bounce):
+            yield from (Outcome(message.send_id, "rejected", "550", "550 no", bounce=bounce) for message in messages)
+
+        monkeypatch.setattr(local, "deliver", refused)
+        with tx():
+            assert value("SELECT count(*) FROM suppressions") == 0
+            campaign_id = desk.draft(f"Round {n}").id
+        desk.start(cast.org, campaign_id)
+        with tenancy.scope(cast.org):
+            assert dispatch.send_for("test", 0, desk.NEVER) == 1
+    with tx():
+        found = rows("SELECT status, bounce_type, error_code FROM sends ORDER BY id")
+        assert [tuple(row) for row in found] == [("failed", bounce, "550") for bounce in bounces]
+        assert value("SELECT count(*) FROM suppressions WHERE reason = 'hard_bounce'") == barred
+        assert value("SELECT count(*) FROM lead_events WHERE type = 'suppressed'") == barred

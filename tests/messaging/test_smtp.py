@@ -80,13 +80,15 @@ def run_through(server: Server, messages: list[Message]) -> str:
 
 # What goes wrong with the third of five messages, where, and how the five end.
 REFUSALS = [
-    ("MAIL", Fault("451 later"), "AARAA"), ("MAIL", Fault("550 never"), "AAJAA"),
+    ("MAIL", Fault("451 later"), "AARAA"),
     ("RCPT", Fault("450 later"), "AARAA"), ("RCPT", Fault("550 5.1.1 nobody here"), "AAJAA"),
     ("RCPT", Fault("252 perhaps"), "AAAAA"), ("DATA", Fault("451 later"), "AARAA"), ("DATA", Fault("554 never"), "AAJAA"),
     ("end", Fault("452 full"), "AARAA"), ("end", Fault("554 spam"), "AAJAA"), ("end", Fault("299 odd", keep=True), "AAAAA"),
 ]  # fmt: skip
 BREAKS = [
     *[(point, fault, "AARLL") for point in ("MAIL", "RCPT", "DATA") for fault in (LEAVING, GONE, NONSENSE)],
+    # We are refused, and so would be whoever comes next.
+    ("MAIL", Fault("550 5.7.1 not from you"), "AARLL"), ("RCPT", Fault("530 5.7.0 sign in first"), "AARLL"),
     ("end", LEAVING, "AARLL"), ("end", GONE, "AAULL"), ("end", Fault(drop=True, keep=True), "AAULL"),
     ("end", Fault("hello there", keep=True), "AAULL"), ("end", Fault("354 go on", keep=True), "AAULL"),
     ("end", Fault("25", keep=True, drop=True), "AAULL"), ("end", Fault("250-more", keep=True, drop=True), "AAULL"),
@@ -115,6 +117,26 @@ def test_where_a_connection_breaks_decides(pipelining, point, fault, expected):
     with Server({(point, 3): fault}, pipelining) as server:
         assert run_through(server, five()) == expected
         assert server.connections == 2
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("point", "reply", "bounce", "effect"),
+    [
+        ("MAIL", "550 5.1.8 sender domain unknown", None, "hold_sender"), ("MAIL", "451 later", None, None),
+        ("RCPT", "535 5.7.8 no", None, "hold_sender"), ("RCPT", "450 4.2.1 try later", None, None),
+        ("RCPT", "550 5.1.1 nobody here", "hard", None), ("RCPT", "550 no such user", "hard", None),
+        ("RCPT", "550 denied", "soft", None), ("RCPT", "550 5.7.1 unknown user of a blocklist", "soft", None),
+        ("RCPT", "552 5.2.2 mailbox full", "soft", None), ("RCPT", "554 relay access denied", "soft", None),
+        ("DATA", "554 no such user", "soft", None), ("end", "550 5.1.1 nobody here", "hard", None),
+        ("end", "550 user unknown to the filter", "soft", None), ("end", "554 5.7.1 spam", "soft", None),
+    ],
+)  # fmt: skip
+def test_what_a_refusal_says_of_the_address_and_of_us(pipelining, point, reply, bounce, effect):
+    with Server({(point, 3): Fault(reply)}, pipelining) as server:
+        told = {outcome.send_id: outcome for outcome in deliver(server, five())}
+    assert (told[3].bounce, told[3].effect, told[3].message) == (bounce, effect, reply)
+    assert told[1].bounce is told[2].bounce is told[1].effect is None
 
 
 @BOTH

@@ -81,6 +81,17 @@ def cause(statuses: list[str], words: str) -> str:
     return "hard"
 
 
+def refusal(words: str, *, of_recipient: bool) -> str:
+    """Returns "hard" or "soft" for a message that a server refused at the door. words: its reply, code and all.
+    of_recipient: it answered to the recipient, and not to the message.
+
+    A report may be taken at its word that somebody is gone; a refusal at the door also says "not from you" and "not
+    now", so it has to say that the address is no good."""
+    statuses = codes_of(words)
+    says_gone = bool(statuses) or of_recipient and GONE.search(words)
+    return "hard" if says_gone and cause(statuses, words) == "hard" else "soft"
+
+
 def _only_resting(status: str, words: str) -> bool:
     """5.1.0 and 5.2.1 are also written over mailboxes that merely take no more just now."""
     return status in ("5.1.0", "5.2.1") and bool(BLOCKED.search(words) or WAITED.search(words))

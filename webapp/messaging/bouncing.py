@@ -51,8 +51,8 @@ def bounced(send_id: int, kind: str, code: str, message: str, event_id: str, at:
         " WHERE id = :id AND status NOT IN ('pending', 'skipped')",
         id=send_id, ends=ends, stronger=stronger, kind=kind, code=code[:100], message=message, at=at,
     )  # fmt: skip
-    why = _why_barred(send, kind)
-    barred = bool(why) and _bar(send, "hard_bounce", why)
+    why = _why_barred(send.channel, send.recipient_address, send.lead_id, kind)
+    barred = bool(why) and _bar(send.channel, send.recipient_address, send.lead_id, "hard_bounce", why)
     said = f"{message or code} ({why})" if barred and kind == "soft" else message or code
     _tell(send, "email_bounced", {"bounce": kind, "code": code or None, "error": said or "It came back."}, at)
     if ends:
@@ -77,7 +77,7 @@ def complained(send_id: int, event_id: str, at: datetime | None = None) -> bool:
     send = receipts.went_out(send_id)
     first = send.bounce_type != "complaint"
     run("UPDATE sends SET bounce_type = 'complaint', updated_at = now() WHERE id = :id", id=send_id)
-    _bar(send, "complaint")
+    _bar(send.channel, send.recipient_address, send.lead_id, "complaint")
     if send.lead_id:
         consents.set_consent(send.lead_id, send.channel, "unsubscribed", source="complaint", evidence=f"send {send.id}")
     _tell(send, "email_complained", {}, at)
@@ -104,36 +104,44 @@ def _event(send_id: int, kind: str, event_id: str, at: datetime) -> bool:
     ))  # fmt: skip
 
 
-def _why_barred(send: Any, kind: str) -> str:
-    """Returns why the address is not to be written to any more, "" where it may be. The send itself is written down."""
+def refused(address: str, lead_id: int | None, kind: str) -> bool:
+    """Bars the address of an e-mail that a server refused at the door, by the rules for one that came back. kind: hard or
+    soft. The send itself is written down. Returns False where it stays reachable, or was barred before."""
+    why = _why_barred("email", address, lead_id, kind)
+    return bool(why) and _bar("email", address, lead_id, "hard_bounce", why)
+
+
+def _why_barred(channel: str, address: str, lead_id: int | None, kind: str) -> str:
+    """Returns why an address is not to be written to any more, "" where it may be. The send itself is written down."""
     if kind == "hard":
         return "the address does not take mail"
     limits = policy.of(organizations.current())
     soft = value(
         # What came back before somebody made the address reachable again is forgiven.
-        "SELECT count(*) FILTER (WHERE bounce_type = 'soft' AND bounced_at > COALESCE(("
+        "SELECT count(*) FILTER (WHERE bounce_type = 'soft' AND COALESCE(bounced_at, updated_at) > COALESCE(("
         "   SELECT max(occurred_at) FROM lead_events WHERE lead_id = :lead AND type = 'suppression_lifted'"
         "   AND payload ->> 'channel' = :channel), '-infinity'))"
-        " FROM (SELECT bounce_type, bounced_at FROM sends WHERE lead_id = :lead AND channel = :channel"
-        "   AND recipient_address = :address AND sent_at IS NOT NULL ORDER BY id DESC LIMIT :window) latest",
-        lead=send.lead_id, channel=send.channel, address=send.recipient_address, window=limits.soft_window,
+        " FROM (SELECT bounce_type, bounced_at, updated_at FROM sends WHERE lead_id = :lead AND channel = :channel"
+        "   AND recipient_address = :address AND (sent_at IS NOT NULL OR bounce_type IS NOT NULL)"
+        "   ORDER BY id DESC LIMIT :window) latest",
+        lead=lead_id, channel=channel, address=address, window=limits.soft_window,
     )  # fmt: skip
     return f"{soft} of its last {limits.soft_window} messages came back" if soft >= limits.soft_bounces else ""
 
 
-def _bar(send: Any, reason: str, why: str = "") -> bool:
-    """Bars the address of a send. Returns False where it was barred already for as strong a reason."""
-    if not send.recipient_address:
+def _bar(channel: str, address: str | None, lead_id: int | None, reason: str, why: str = "") -> bool:
+    """Bars an address. Returns False where it was barred already for as strong a reason."""
+    if not address:
         return False  # anonymised since
     # The lead's own word would be lifted by a later word of theirs; that their server or they refuse us must stay.
-    barred = consents.suppress(send.channel, send.recipient_address, reason) or bool(run(
+    barred = consents.suppress(channel, address, reason) or bool(run(
         "UPDATE suppressions SET reason = :reason WHERE channel = :channel AND address = lower(:address)"
         " AND reason IN ('unsubscribe', 'stop')",
-        reason=reason, channel=send.channel, address=send.recipient_address,
+        reason=reason, channel=channel, address=address,
     ))  # fmt: skip
-    if barred and send.lead_id:
-        told = {"channel": send.channel, "reason": reason} | ({"evidence": why} if why else {})
-        timeline.record(send.lead_id, "suppressed", told)
+    if barred and lead_id:
+        told = {"channel": channel, "reason": reason} | ({"evidence": why} if why else {})
+        timeline.record(lead_id, "suppressed", told)
     return barred
 
 

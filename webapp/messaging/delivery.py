@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from webapp.audience import consents
 from webapp.messaging import (
+    bouncing,
     dkim_signing,
     health,
     links,
@@ -185,9 +186,10 @@ def _record(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -
 
 def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> None:
     """Does what a provider's words mean beyond the one message they were said of."""
-    addresses = {row.id: row.recipient_address for row in claimed.rows}
+    whose = {row.id: row for row in claimed.rows}
     for outcome in told:
-        words = f"{outcome.code}: {outcome.message}" if outcome.code else outcome.message or ""
+        words, code = outcome.message or "", outcome.code or ""
+        words = words if not code or words.startswith(code) else f"{code}: {words}"
         if outcome.effect == "back_off":
             resting.rest(sender.id, words)
         elif outcome.effect == "hold_sender":
@@ -195,7 +197,9 @@ def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> 
         elif outcome.effect == "hold_template":
             template_states.hold(templates.version(order.version_id).template_id or 0, words)
         elif outcome.effect == "suppress":
-            consents.suppress(claimed.channel, addresses[outcome.send_id], "stop")
+            consents.suppress(claimed.channel, whose[outcome.send_id].recipient_address, "stop")
+        if outcome.bounce and outcome.kind == "rejected":
+            bouncing.refused(whose[outcome.send_id].recipient_address, whose[outcome.send_id].lead_id, outcome.bounce)
     if any(outcome.kind == "accepted" for outcome in told):
         resting.up_again(sender.id)
     if any(outcome.kind in ("rejected", "unknown") for outcome in told):

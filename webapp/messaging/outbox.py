@@ -34,6 +34,7 @@ class Outcome:
 
     effect: what the provider's words mean beyond this one message: back_off (the sender rests a while), hold_sender or
     hold_template (nothing more goes out until a person has looked), suppress (never write to this address again).
+    bounce: where a mail server refused it, hard (the address is dead) or soft (only this message was not taken).
     """
 
     send_id: int
@@ -42,6 +43,7 @@ class Outcome:
     message: str | None = None
     provider_id: str | None = None
     effect: str | None = None
+    bounce: str | None = None
 
     def __post_init__(self) -> None:
         # A provider may answer anything; what no database can hold must not cost what is known of the others.

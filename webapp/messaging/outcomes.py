@@ -60,14 +60,15 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
                 error_code = CASE WHEN NOT {sent} THEN NULLIF(o.code, '') WHEN s.bounced_at IS NOT NULL THEN s.error_code END,
                 error_message = CASE WHEN NOT {sent} THEN NULLIF(o.message, '')
                     WHEN s.bounced_at IS NOT NULL THEN s.error_message END,
-                bounce_type = CASE WHEN o.status = 'failed' AND o.code LIKE '5%' AND s.channel = 'email' THEN 'hard'
+                bounce_type = CASE WHEN o.status = 'failed' AND NOT {sent} THEN COALESCE(NULLIF(o.bounce, ''), s.bounce_type)
                     ELSE s.bounce_type END,
                 -- What goes back does not count as written to (see judging.LATELY).
                 claimed_at = CASE WHEN o.status = 'pending' AND NOT {sent} THEN NULL ELSE s.claimed_at END,
                 claim_token = NULL, lease_until = NULL, updated_at = now()
             FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:waits AS int[]),
                         CAST(:uncounted AS int[]), CAST(:providers AS text[]), CAST(:codes AS text[]),
-                        CAST(:messages AS text[])) AS o (id, status, wait, uncounted, provider_id, code, message)
+                        CAST(:messages AS text[]), CAST(:bounces AS text[]))
+                AS o (id, status, wait, uncounted, provider_id, code, message, bounce)
             JOIN held USING (id)
             WHERE s.org_id = :org AND s.id = o.id AND s.claim_token = :token AND s.status = 'sending'
             RETURNING {CHANGED}
@@ -78,7 +79,7 @@ def finalise(claimed: Claim, outcomes: list[Outcome]) -> Counter[str]:
         ids=[o.send_id for o, *_ in settled], statuses=[status for _, status, _, _ in settled],
         waits=[wait for *_, wait, _ in settled], uncounted=[uncounted for *_, uncounted in settled],
         providers=[o.provider_id or "" for o, *_ in settled], codes=[o.code or "" for o, *_ in settled],
-        messages=[o.message or "" for o, *_ in settled],
+        messages=[o.message or "" for o, *_ in settled], bounces=[o.bounce or "" for o, *_ in settled],
     )  # fmt: skip
     moved = Counter({row.outcome: row.n for row in counted})
     caps.give_back(claimed, moved, [address for row in counted for address in row.without or ()])

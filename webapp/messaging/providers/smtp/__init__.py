@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from webapp.messaging import senders
+from webapp.messaging.bounce_causes import refusal
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.providers.smtp.connection import Connection, NotLeft, Pool, Unreachable, words
@@ -17,6 +18,7 @@ from webapp.platform.errors import Refused
 
 END = b".\r\n"
 RESET = b"RSET\r\n"
+STAGES = ("sender", "recipient", "message")  # what the answers to MAIL, RCPT and DATA speak of
 _pool = Pool()
 
 
@@ -140,14 +142,22 @@ def _envelope(message: Message) -> tuple[bytes, bytes, bytes]:
 
 def _refused(message: Message, replies: list[tuple[int, str]]) -> Outcome | None:
     """Returns the outcome where the server refused the envelope (MAIL and RCPT want a 2xx, DATA a 354), else None."""
-    for (code, text), wanted in zip(replies, (2, 2, 3), strict=False):
+    for (code, text), wanted, stage in zip(replies, (2, 2, 3), STAGES, strict=False):
         if code // 100 != wanted:
-            return _refusal(message, code, text)
+            return _refusal(message, code, text, stage)
     return None
 
 
-def _refusal(message: Message, code: int, text: str) -> Outcome:
-    return Outcome(message.send_id, "retry" if code < 500 else "rejected", str(code), f"{code} {text}")
+def _refusal(message: Message, code: int, text: str, stage: str) -> Outcome:
+    """What a server will not take. A recipient or a message it refuses for good has failed; where it refuses us, nobody's
+    message has, and a person has to look at the sender."""
+    words = f"{code} {text}"
+    if code < 500:
+        return Outcome(message.send_id, "retry", str(code), words)
+    if stage == "sender" or code in (530, 535):
+        return Outcome(message.send_id, "retry", str(code), words, effect="hold_sender")
+    bounce = refusal(words, of_recipient=stage == "recipient")
+    return Outcome(message.send_id, "rejected", str(code), words, bounce=bounce)
 
 
 def _done(connection: Connection, message: Message, replies: list[tuple[int, str]]) -> Outcome:
@@ -161,9 +171,10 @@ def _done(connection: Connection, message: Message, replies: list[tuple[int, str
         elif code < 400:
             outcome = Outcome(message.send_id, "unknown", str(code), f"{code} {text}")
         else:
-            outcome = _refusal(message, code, text)
-    # 421: it is leaving. A good code in a bad place: it and we are out of step, and nothing it says can be relied on.
-    leaving = any(code == 421 for code, _ in replies)
+            outcome = _refusal(message, code, text, "message")
+    # 421: it is leaving. It refuses us: whoever comes next would be refused as well. A good code in a bad place: it and we
+    # are out of step, and nothing it says can be relied on.
+    leaving = any(code == 421 for code, _ in replies) or outcome.effect is not None
     connection.broken = leaving or (outcome.kind != "accepted" and outcome.code is not None and outcome.code < "400")
     return outcome
 
