@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.messaging import desk
-from webapp.audience import consents, leads
-from webapp.campaigns import campaigns, dispatch
+from webapp.audience import consents, leads, merges
+from webapp.campaigns import campaigns, dispatch, replanning
 from webapp.messaging import delivery, meters, outbox, outcomes
 from webapp.messaging.delivery import NothingToDo
 from webapp.messaging.outbox import Outcome
-from webapp.platform import tenancy
+from webapp.platform import tenancy, work
 from webapp.platform.db import one, rows, run, transaction, value
 
 CHANGES = {
@@ -186,3 +186,65 @@ def test_what_ran_out_waits_for_a_batch_without_holding_the_meter_behind_it(app,
     with tx():
         assert tuple(one("SELECT done, sent, status FROM campaign_batches")) == (2, 1, "completed")
         assert tuple(one("SELECT sum(sent)::int, sum(unknown)::int FROM sender_minutes")) == (6, 1)
+
+
+@pytest.mark.parametrize("first", ["accepted", "unknown", "rejected", None])
+def test_two_leads_that_are_one_person_hear_of_a_campaign_once(cast, tx, first):
+    """One has got the message, or waits for it, when it turns out that the other is the same person."""
+    with tx():
+        ada, other = desk.add_lead(1), desk.add_lead(2)
+        campaign_id = desk.draft().id
+    desk.start(cast.org, campaign_id)
+    if first:
+        with tx():
+            claimed = outbox.claim(campaign_id, "email", "test", 1)
+            outcomes.finalise(claimed, [Outcome(row.id, first) for row in claimed.rows])
+    with tx():
+        merges.merge(ada, other, {"email"})
+        run("UPDATE sends SET recipient_address = 'lead2@example.com' WHERE status = 'pending'")
+        claimed = outbox.claim(campaign_id, "email", "test")
+        assert len(claimed.rows) == (1 if first in ("rejected", None) else 0)
+        skipped = value("SELECT count(*) FROM sends WHERE skip_reason = 'duplicate_address'")
+        assert skipped == (0 if first == "rejected" else 1)
+
+
+def test_what_comes_back_after_a_cancelling_keeps_the_work_alive(cast, tx):
+    campaign_id = desk.started(cast.org, 2)
+    with tx():
+        claimed = outbox.claim(campaign_id, "email", "test")
+    with tx():
+        campaigns.cancel(campaign_id)
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        outcomes.finalise(claimed, [Outcome(row.id, "retry") for row in claimed.rows])
+        # Whoever recorded that is gone; somebody else had looked before.
+        work.settle(campaigns.WORK, dispatch._next_due)
+        assert value("SELECT count(*) FROM work_due WHERE kind = :kind", kind=campaigns.WORK) == 1
+    with tenancy.scope(cast.org):
+        dispatch.settle()
+    with tx():
+        assert statuses(campaign_id) == {"skipped": 2}
+        assert desk.counters(campaign_id) == desk.recount(campaign_id)
+        assert value("SELECT count(*) FROM work_due WHERE kind = :kind", kind=campaigns.WORK) == 0
+
+
+def test_what_is_asked_of_the_plan_while_it_is_made_is_not_forgotten(app, cast, tx, monkeypatch):
+    desk.started(cast.org, 1)
+    plan = replanning.replan
+
+    def replan() -> int:
+        moved = plan()
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(ask).result()
+        return moved
+
+    def ask() -> None:
+        with app.app_context(), transaction(cast.org):
+            work.announce(replanning.PLANS)
+
+    monkeypatch.setattr(replanning, "replan", replan)
+    with tenancy.scope(cast.org):
+        replanning.run_due()
+    with tx():
+        assert value("SELECT due_at <= now() FROM work_due WHERE kind = :kind", kind=replanning.PLANS)

@@ -14,9 +14,11 @@ from webapp.messaging import outbox, policy, senders, templates
 from webapp.messaging.caps import Limits
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.providers import local
+from webapp.messaging.windows import Hours
 from webapp.platform import organizations, tenancy
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run, transaction, value
+from webapp.platform.errors import Invalid
 
 
 def campaign_of(org: int, n: int, limit: int | None, name: str = "Autumn", **more) -> int:
@@ -354,6 +356,23 @@ def test_a_window_that_never_opens_is_told_before_and_skips_who_it_never_opens_f
         sender_id = value("SELECT sender_id FROM campaigns")
         assert outbox.claim(campaign_id, "email", "test", sender_id=sender_id, limits=limits).skipped == 2
         assert {row.skip_reason for row in rows("SELECT skip_reason FROM sends")} == {"no_hours"}
+
+
+def test_hours_that_no_clock_has_pass_nobody_over(cast, tx):
+    campaign_id = campaign_of(cast.org, 2, None)
+    desk.start(cast.org, campaign_id)
+    with tx(), pytest.raises(Invalid) as refused:
+        organizations.current().quiet_hours = {"email": {"from": "08:00", "to": "21:00"}}
+        adjusting.adjust(campaign_id, {"send_window": {"from": "05:00", "to": "07:00"}})
+    assert list(refused.value.errors) == ["send_window"]
+    with tx():
+        hours = Hours(((480, 1260), (300, 420)))
+        limits = Limits(lanes.today(), hours=hours)
+        sender_id = value("SELECT sender_id FROM campaigns")
+        claimed = outbox.claim(campaign_id, "email", "test", sender_id=sender_id, limits=limits)
+        assert (claimed.rows, claimed.skipped, claimed.waiting) == ([], 0, 2)
+        again = value("SELECT max(not_before) FROM sends WHERE wait_reason = 'quiet_hours'")
+        assert again < now() + timedelta(hours=2)
 
 
 def test_a_provider_that_fails_leaves_nobody_uncertain_but_whom_it_had_in_hand(cast, tx, monkeypatch):

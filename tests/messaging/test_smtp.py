@@ -151,6 +151,15 @@ def test_silence_is_waited_for_and_then_is_a_break(pipelining, point, keep, expe
 
 
 @BOTH
+@pytest.mark.parametrize(("point", "expected"), [("MAIL", "AARLL"), ("RCPT", "AARLL"), ("end", "AAULL")])
+def test_a_conversation_ends_while_its_outcomes_can_still_be_written_down(pipelining, point, expected, monkeypatch):
+    """A server may take its time for each answer, but not for so many of them that the claim runs out meanwhile."""
+    monkeypatch.setattr(smtp, "TALK_SECONDS", -19)  # beyond what deliver() gives: a second is left
+    with Server({(point, 3): Fault(silent=True, keep=point == "end")}, pipelining) as server:
+        assert run_through(server, five()) == expected
+
+
+@BOTH
 def test_a_break_in_the_middle_of_a_long_message_is_known_for_one(pipelining):
     messages = [*five()[:2], letter(3, b"a line of a long message\r\n" * 400_000), *five()[3:]]
     with Server({("body", 3): GONE}, pipelining) as server:

@@ -106,8 +106,19 @@ def test_the_clocks_of_a_statement_say_what_the_single_ones_say():
     hours = Hours(((480, 1260),), frozenset({1, 2, 3, 4, 5, 6}))
     made = clocks(hours)
     moment = datetime.now(UTC).replace(second=0, microsecond=0)
-    for key, is_open_now, opens_at in zip(made.keys, made.is_open, made.opens_at, strict=True):
+    for key, is_open_now, opens_at, never in zip(made.keys, made.is_open, made.opens_at, made.never, strict=True):
         zones = zones_of(key.removeprefix("country:")) if key.startswith("country:") else (key,)
         assert is_open_now == all(is_open(hours, zone, "", moment) for zone in zones), key
-        if not is_open_now and opens_at - moment < timedelta(days=windows.LOOK_DAYS):
+        assert not (is_open_now and never), key
+        if not is_open_now and not never:
             assert all(is_open(hours, zone, "", opens_at) for zone in zones), key
+
+
+def test_what_never_opens_never_opens_in_the_next_minute_either(monkeypatch):
+    """Nowhere in all of Russia is it between nine and twelve at once."""
+    hours, at = Hours(((540, 720),)), datetime(2026, 11, 26, 5, 0, tzinfo=UTC)
+    for later in (0, 1, 2, 59, 60, 61, 1440):
+        monkeypatch.setattr(windows, "now", lambda later=later: at + timedelta(minutes=later))
+        made = clocks(hours)
+        assert made.never[made.keys.index("country:RU")] and not made.never[made.keys.index("Europe/Moscow")]
+        assert made.opens_at[made.keys.index("country:RU")] <= windows.now() + timedelta(hours=2)

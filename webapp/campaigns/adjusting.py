@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from webapp.audience.lead_values import storable
-from webapp.campaigns import campaigns, lateness, limits
+from webapp.campaigns import campaigns, checking, lateness, limits
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.limits import ADJUSTABLE
 from webapp.platform import audit, work
@@ -33,10 +33,13 @@ def adjust(campaign_id: int, values: dict[str, Any]) -> Campaign:
         and values["end_at"] != campaign.end_at
     ):
         errors["end_at"] = "This time has passed. To stop now, pause or cancel the campaign."
+    if "send_window" in values and "send_window" not in errors:
+        values["send_window"] = limits.cleaned(values["send_window"])
+        changes = values["send_window"] != campaign.send_window
+        if changes and (said := checking.closed(campaign.channels, values["send_window"])):
+            errors["send_window"] = said
     if errors:
         raise Invalid(errors)
-    if "send_window" in values:
-        values["send_window"] = limits.cleaned(values["send_window"])
     before = {field: getattr(campaign, field) for field in values}
     changed = {field: value for field, value in values.items() if value != before[field]}
     if not changed:

@@ -88,7 +88,8 @@ class Campaign(Tenant, Changing, Base):
 def get(campaign_id: int, *, lock: bool = False) -> Campaign:
     """Returns a campaign of the organisation in scope. lock: until the transaction ends. Raises NotFound."""
     wanted = select(Campaign).where(Campaign.id == campaign_id).execution_options(populate_existing=lock)
-    campaign = db.session.scalar(wanted.with_for_update() if lock else wanted)
+    # Not against who merely refers to it: whoever writes a counter or a batch of it would be waited for, and wait for us.
+    campaign = db.session.scalar(wanted.with_for_update(key_share=True) if lock else wanted)
     if campaign is None:
         raise NotFound("That campaign does not exist any more.")
     return campaign

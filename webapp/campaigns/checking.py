@@ -88,7 +88,7 @@ def missing(campaign: Any) -> dict[str, str]:
         errors["segment_id"] = "This segment is not active."
     if campaign.sender_id and (said := _unready(senders.get(campaign.sender_id), campaign.channels[0])):
         errors["sender_id"] = said
-    if said := _closed(campaign):
+    if said := closed(campaign.channels, campaign.send_window):
         errors["send_window"] = said
     without = [CHANNEL_WORDS[channel] for channel in campaign.channels[1:] if not senders.usable(channel)]
     if without:
@@ -96,11 +96,11 @@ def missing(campaign: Any) -> dict[str, str]:
     return errors | _untimely(campaign)
 
 
-def _closed(campaign: Any) -> str | None:
+def closed(channels: list[str], send_window: dict[str, Any] | None) -> str | None:
     """Returns what is wrong where a campaign's window and the organisation's hours never meet."""
     organization = current_organization()
-    for channel in campaign.channels:
-        hours = windows.hours_of(organization, channel, campaign.send_window)
+    for channel in channels:
+        hours = windows.hours_of(organization, channel, send_window)
         if windows.next_open(hours, organization.timezone, organization.country, now()) is None:
             return f"Its window and the quiet hours of {CHANNEL_WORDS[channel]} leave no time in which it may go out."
     return None

@@ -33,7 +33,8 @@ def start_due() -> int:
                     and_(Campaign.status == "active", Campaign.started_at.is_(None)),
                 )
             )
-            campaign = db.session.scalar(due.order_by(Campaign.priority).limit(1).with_for_update(skip_locked=True))
+            first = due.order_by(Campaign.priority).limit(1)
+            campaign = db.session.scalar(first.with_for_update(skip_locked=True, key_share=True))
             if campaign is None:
                 return started
             planned = _start(campaign)
@@ -85,8 +86,8 @@ ORDER = f"""
     LEFT JOIN portfolios p ON p.org_id = s.org_id AND p.id = s.portfolio_id
     LEFT JOIN templates t ON t.org_id = c.org_id AND t.id = c.template_id
     WHERE c.id = :id AND c.status = 'active' AND NOT ({SILENT}) AND s.status IN ('active', 'warming') AND s.held_at IS NULL
-        AND t.hold_reason IS NULL
-        AND (s.channel <> 'whatsapp' OR COALESCE(t.whatsapp ->> 'status', 'APPROVED') IN ('APPROVED', 'REINSTATED'))
+        AND t.hold_reason IS NULL AND (s.channel <> 'whatsapp'
+            OR t.id IS NOT NULL AND COALESCE(t.whatsapp ->> 'status', 'APPROVED') IN ('APPROVED', 'REINSTATED'))
         AND (s.rate_limited_until IS NULL OR s.rate_limited_until <= now())
     FOR SHARE OF c"""
 
@@ -192,8 +193,8 @@ def _tend(campaign_id: int) -> None:
 def _next_due() -> datetime | None:
     sending = live()
     times = [t for t in (next_start(), outbox.next_due(sending)) if t is not None]
-    if outbox.finished(sending):
-        # Its last batch came in since we looked, of somebody who may be dead by now: it still has to be completed.
+    if outbox.finished(sending) or recently_cancelled():
+        # Its last batch came in since we looked, of somebody who may be dead by now: it still has to be closed.
         times.append(now())
     # What is due but held back (a cap, a sender at rest) is looked at again in a moment, not at once.
     return max(min(times), now() + timedelta(seconds=1)) if times else None

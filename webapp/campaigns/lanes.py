@@ -198,7 +198,7 @@ def _sender_room(lane: Lane, day: date) -> int | None:
 
 
 USED_TODAY = {
-    "campaign": "SELECT GREATEST(claimed, done) AS n FROM campaign_batches WHERE campaign_id = :id AND send_date = :day",
+    "campaign": "SELECT GREATEST(claimed, sent) AS n FROM campaign_batches WHERE campaign_id = :id AND send_date = :day",
     "sender": "SELECT GREATEST(COALESCE(sum(claimed), 0), COALESCE(sum(sent + unknown), 0))::bigint AS n"
     " FROM sender_minutes WHERE sender_id = :id AND minute >= :since",
     "portfolio": "SELECT count(*) AS n FROM portfolio_people WHERE portfolio_id = :id AND last_at >= :since",

@@ -25,14 +25,16 @@ logger = log(__name__)
 def run_due() -> int:
     """Plans the organisation in scope again and notes when to look next. Returns how many sends were moved."""
     with transaction():
+        # First: what changes while this plan is made asks for another one.
+        work.settle(PLANS, _look_again)
+    with transaction():
         # One planner at a time: two would lay the same room out twice.
         if not value("SELECT pg_try_advisory_xact_lock(2, CAST(:org AS int))", org=current().id):
+            work.announce(PLANS)  # the other one may have read what was before
             return 0
         # Before what was missed is laid out anew, and nothing shows any more that it was.
         watching.hold_what_is_overdue(list(db.session.scalars(select(Campaign.id).where(Campaign.status == "active"))))
         moved = replan()
-    with transaction():
-        work.settle(PLANS, _look_again)
     if moved:
         logger.info("planned again", moved=moved)
     return moved

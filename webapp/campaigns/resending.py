@@ -42,4 +42,4 @@ def _completed(send_ids: Sequence[int]) -> list[Campaign]:
     of_these = select(Send.campaign_id).where(Send.id.in_(send_ids), Send.status == "unknown")
     wanted = select(Campaign).where(Campaign.status == "completed", Campaign.id.in_(of_these))
     able = wanted.where(Campaign.sender_id.is_not(None)).order_by(Campaign.id)
-    return list(db.session.scalars(able.with_for_update().execution_options(populate_existing=True)))
+    return list(db.session.scalars(able.with_for_update(key_share=True).execution_options(populate_existing=True)))

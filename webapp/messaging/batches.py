@@ -73,3 +73,15 @@ def ran_out(counted: Iterable[Any]) -> None:
             " WHERE org_id = :org AND campaign_id = :c AND send_date = :on",
             org=tenancy.current_org(), c=campaign_id, on=on_date, **moved[campaign_id, on_date],
         )  # fmt: skip
+
+
+def resolved(of_days: Counter[tuple[int, date]], *, as_sent: bool) -> None:
+    """Counts unknown sends of which somebody said what became of them. of_days: (campaign id, day they were claimed on) ->
+    how many. Unknown ones are done with; what is sent again is not."""
+    sets = "sent = sent + :n" if as_sent else "done = GREATEST(done - :n, 0), status = 'processing'"
+    for campaign_id, on_date in sorted(of_days):
+        run(
+            f"UPDATE campaign_batches SET {sets}, updated_at = now() WHERE org_id = :org AND campaign_id = :c"
+            " AND send_date = :on",
+            org=tenancy.current_org(), c=campaign_id, on=on_date, n=of_days[campaign_id, on_date],
+        )  # fmt: skip

@@ -74,7 +74,8 @@ def _claimed_today(campaign_id: int, day: date) -> int:
         ensure_batch(campaign_id, day)
         # Gone again where a plan that has nothing for today was written while we waited for the row.
         found = value(
-            "SELECT GREATEST(claimed, done) FROM campaign_batches WHERE org_id = :org AND campaign_id = :c"
+            # What was refused was given back, and others may take its place.
+            "SELECT GREATEST(claimed, sent) FROM campaign_batches WHERE org_id = :org AND campaign_id = :c"
             " AND send_date = :day FOR UPDATE",
             org=tenancy.current_org(), c=campaign_id, day=day,
         )  # fmt: skip
@@ -94,7 +95,8 @@ def ensure_batch(campaign_id: int, day: date) -> None:
 
 def _meter(sender_id: int, limits: Limits, wanted: int) -> Room:
     if limits.sender_daily is None and limits.rate is None and limits.people is None:
-        return Room(wanted)
+        # Counted all the same: of a limit that somebody sets tomorrow, it is used by then.
+        return Room(wanted, minute=value("SELECT date_trunc('minute', clock_timestamp())"))
     run(
         "INSERT INTO sender_meters (sender_id) SELECT :s WHERE NOT EXISTS (SELECT FROM sender_meters"
         " WHERE org_id = :org AND sender_id = :s) ON CONFLICT (org_id, sender_id) DO NOTHING",
@@ -173,9 +175,11 @@ FREE = (
 
 
 def take(campaign_id: int | None, sender_id: int, limits: Limits, room: Room, token: str, addresses: list[str]) -> None:
-    """Writes down what was claimed (see `room`, whose locks are still held)."""
+    """Writes down what was claimed (see `room`, whose locks are still held), whether or not there is a limit yet."""
     n, org = len(addresses), tenancy.current_org()
-    if limits.campaign_daily is not None:
+    if campaign_id is not None:
+        if limits.campaign_daily is None:
+            ensure_batch(campaign_id, limits.day)
         run(
             "UPDATE campaign_batches SET claimed = claimed + :n, status = 'processing', updated_at = now()"
             " WHERE org_id = :org AND campaign_id = :c AND send_date = :day",
@@ -230,15 +234,13 @@ def give_back(claimed: Any, moved: Counter[str], addresses: list[str]) -> None:
 
 def _move_batch(campaign_id: int, limits: Limits, moved: Counter[str], back: int) -> None:
     done = moved["sent"] + moved["failed"] + moved["unknown"]
-    if not done and limits.campaign_daily is None:
-        return
     ensure_batch(campaign_id, limits.day)
     run(
         "UPDATE campaign_batches SET claimed = GREATEST(claimed - :back, 0), sent = sent + :sent, done = done + :done,"
         " batch_size = GREATEST(batch_size, done + :done), moved_at = CASE WHEN :done > 0 THEN now() ELSE moved_at END,"
         " status = CASE WHEN done + :done >= batch_size THEN 'completed' ELSE 'processing' END, updated_at = now()"
         " WHERE org_id = :org AND campaign_id = :c AND send_date = :day",
-        back=back if limits.campaign_daily is not None else 0, sent=moved["sent"], done=done,
+        back=back, sent=moved["sent"], done=done,
         org=tenancy.current_org(), c=campaign_id, day=limits.day,
     )  # fmt: skip
 

@@ -41,8 +41,8 @@ from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
-STALLED_SECONDS = 1
-RECORD_SECONDS = 60  # within the lease, after TALK_SECONDS and the last reply
+STALLED_SECONDS = 0.25
+RECORD_SECONDS = 45  # within the lease, after the talk has ended
 logger = log(__name__)
 
 
@@ -217,6 +217,7 @@ def _attempt(
     first = time.monotonic() + claimed.starts_in
 
     def messages() -> Iterator[Any]:
+        last = first - claimed.gap
         for place, row in enumerate(claimed.rows):
             courtesy.give_way()
             try:
@@ -224,11 +225,13 @@ def _attempt(
             except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others
                 unbuilt.append(Outcome(row.id, "rejected", "template", f"The message could not be built: {problem}"))
                 continue
-            early = first + place * claimed.gap - time.monotonic() if claimed.gap else 0.0
-            if early < -STALLED_SECONDS:
-                return  # its moments are somebody else's by now: what is left is claimed anew
-            if early > 0:
-                time.sleep(early)
+            if claimed.gap:
+                # What is late does not catch up: a second has no more messages than the rate says.
+                moment = max(first + place * claimed.gap, last + claimed.gap, time.monotonic())
+                if moment - first - place * claimed.gap > STALLED_SECONDS:
+                    return  # its moments are somebody else's by now: what is left is claimed anew
+                time.sleep(max(moment - time.monotonic(), 0))
+                last = moment
             handed.add(row.id)
             yield built
 

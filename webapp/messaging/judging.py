@@ -18,6 +18,12 @@ LATELY = f"""LEFT JOIN LATERAL (
                     AND e.status NOT IN ('pending', 'skipped', 'failed')
                     AND COALESCE(e.claimed_at, e.sent_at) > now() - :frequency_days * interval '1 day'
                 ORDER BY 1 DESC LIMIT :frequency_n) latest) lately ON true"""
+# Two leads of one campaign that turned out to be one person, who hears of it once: by the message that is out, or else
+# by the one that was planned first.
+TWICE = """EXISTS (SELECT FROM lead_merges m WHERE m.org_id = p.org_id AND m.kept_id = p.lead_id AND m.undone_at IS NULL)
+                         AND EXISTS (SELECT FROM sends o WHERE o.org_id = p.org_id AND o.lead_id = p.lead_id
+                             AND o.campaign_id = p.campaign_id AND o.id <> p.id AND (o.status = 'pending' AND o.id < p.id
+                                 OR o.status NOT IN ('pending', 'skipped', 'failed')))"""
 CLOCKS = """clocks AS MATERIALIZED (
             SELECT * FROM unnest(CAST(:clock_keys AS text[]), CAST(:clock_open AS boolean[]), CAST(:clock_never AS boolean[]),
                 CAST(:clock_opens AS timestamptz[]), CAST(:clock_first AS date[]), CAST(:clock_last AS date[]),
@@ -57,6 +63,7 @@ def judgement(channel: str, limits: Limits | None, *, confirming: bool = False) 
     skip = f"""CASE WHEN l.id IS NULL THEN 'lead_removed'
                      WHEN {address} IS DISTINCT FROM p.recipient_address AND l.deleted_at IS NULL THEN 'address_changed'
                      WHEN p.expires_at <= now() THEN 'too_late'
+                     WHEN {TWICE} THEN 'duplicate_address'
                      ELSE {verdict(channel, confirming=confirming)} END"""
     joins = [f"LEFT JOIN {table} ON {condition}" for table, condition in verdict_joins(channel)]
     tables, waits, values = "", [], {}
@@ -64,7 +71,9 @@ def judgement(channel: str, limits: Limits | None, *, confirming: bool = False) 
         tables = CLOCKS
         joins.append(CLOCK_JOINS)
         values |= _clock_values(limits.hours)
-        skip = f"COALESCE({skip}, CASE WHEN {_clock('never')} THEN 'no_hours' END)"
+        if not all(values["clock_never"]):
+            # Where it opens nowhere at all, a setting is wrong: that may be put right, and nobody is passed over for it.
+            skip = f"COALESCE({skip}, CASE WHEN {_clock('never')} THEN 'no_hours' END)"
         waits.append((f"NOT {_clock('is_open')}", "quiet_hours", _clock("opens_at")))
         if limits.hours.holidays:
             waits.append((HOLIDAY, "holiday", _clock("tomorrow")))

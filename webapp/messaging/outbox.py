@@ -144,7 +144,7 @@ def _claim_rows(
     return rows(
         f"""
         WITH {judged.tables}picked AS (
-            SELECT s.org_id, s.id, s.lead_id, s.recipient_address, s.expires_at FROM sends s
+            SELECT s.org_id, s.id, s.lead_id, s.campaign_id, s.recipient_address, s.expires_at FROM sends s
             WHERE s.org_id = :org AND {whose} AND s.status = 'pending' AND s.not_before <= now()
             ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE SKIP LOCKED
         ), judged AS (
@@ -213,8 +213,9 @@ def finished(campaign_ids: list[int]) -> list[int]:
 def cancel(campaign_id: int) -> int:
     """Skips everything of a campaign that has not been claimed. Returns how many."""
     changed = rows(
-        "UPDATE sends SET status = 'skipped', skip_reason = 'cancelled', updated_at = now()"
-        " WHERE org_id = :org AND campaign_id = :c AND status = 'pending' RETURNING channel",
+        "WITH gone AS (UPDATE sends SET status = 'skipped', skip_reason = 'cancelled', updated_at = now()"
+        " WHERE org_id = :org AND campaign_id = :c AND status = 'pending' RETURNING channel)"
+        " SELECT channel, count(*)::int AS n FROM gone GROUP BY 1 ORDER BY 1",
         org=tenancy.current_org(), c=campaign_id,
     )  # fmt: skip
     run(
@@ -222,6 +223,6 @@ def cancel(campaign_id: int) -> int:
         " AND campaign_id = :c AND batch_size <> done",
         org=tenancy.current_org(), c=campaign_id,
     )  # fmt: skip
-    for channel, n in Counter(row.channel for row in changed).items():
-        tallies.add(campaign_id, channel, Counter(skipped=n))
-    return len(changed)
+    for row in changed:
+        tallies.add(campaign_id, row.channel, Counter(skipped=row.n))
+    return sum(row.n for row in changed)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from webapp.audience import timeline
-from webapp.messaging import meters, tallies
+from webapp.messaging import batches, meters, tallies
 from webapp.platform import audit, tenancy, work
 from webapp.platform.db import rows, run
 from webapp.platform.errors import Refused
@@ -66,10 +66,6 @@ def as_sent(send_ids: Sequence[int], by: str) -> Resolved:
         org=tenancy.current_org(), ids=list(send_ids), zone=current_organization().timezone,
     )  # fmt: skip
     _tell(changed, by)
-    for sender_id, n in sorted(Counter(row.sender_id for row in changed if row.sender_id).items()):
-        moved = Counter(sent=n)
-        moved["unknown"] = -n
-        meters.count(sender_id, moved)
     _count(changed, "sent", lambda channel, n: Counter(unknown=-n, sent=n, delivered=n if channel == "email" else 0))
     _note("sends.resolved_as_sent", changed, by)
     return Resolved(len(changed))
@@ -146,18 +142,16 @@ def _tell(changed: list[Any], by: str) -> None:
 
 
 def _count(changed: list[Any], status: str, moved: Callable[[str, int], Counter[str]]) -> None:
-    """Moves the counters of campaigns and of the batches of the days the sends were claimed on."""
+    """Moves the counters of the batches of the days the sends were claimed on, of senders and of campaigns, in the order
+    in which everybody does."""
     sends = Counter((row.campaign_id, row.channel, row.variant) for row in changed if row.campaign_id)
-    batches = Counter((row.campaign_id, row.claimed_on) for row in changed if row.campaign_id and row.claimed_on)
-    # Unknown ones are done with; what is sent again is not.
-    sets = "sent = sent + b.n" if status == "sent" else "done = GREATEST(done - b.n, 0), status = 'processing'"
-    run(
-        f"UPDATE campaign_batches c SET {sets}, updated_at = now() FROM (SELECT * FROM unnest(CAST(:campaigns AS bigint[]),"
-        " CAST(:days AS date[]), CAST(:counts AS int[])) b (campaign_id, send_date, n)) b"
-        " WHERE c.org_id = :org AND c.campaign_id = b.campaign_id AND c.send_date = b.send_date",
-        org=tenancy.current_org(), campaigns=[campaign for campaign, _ in batches], days=[day for _, day in batches],
-        counts=list(batches.values()),
-    )  # fmt: skip
+    of_days = Counter((row.campaign_id, row.claimed_on) for row in changed if row.campaign_id and row.claimed_on)
+    batches.resolved(of_days, as_sent=status == "sent")
+    if status == "sent":
+        for sender_id, n in sorted(Counter(row.sender_id for row in changed if row.sender_id).items()):
+            told = Counter(sent=n)
+            told["unknown"] = -n
+            meters.count(sender_id, told)
     for (campaign_id, channel, variant), n in sorted(sends.items()):
         tallies.add(campaign_id, channel, moved(channel, n), variant)
 

@@ -125,7 +125,8 @@ def add(campaign_id: int | None, channel: str, moved: Counter[str], variant: str
     measures = sorted(moved)
     place = {"on_date": moment.date(), "hour": moment.hour, "channel": channel, "variant": variant}
     counts = {measure: moved[measure] for measure in measures}
-    daily = _upsert("campaign_daily", ["campaign_id", *place], measures)
-    db.session.execute(daily, {"campaign_id": campaign_id, **place, **counts})
+    # The one row of the campaign first: who counts two of its channels waits there for who counts one.
     totals = _upsert("campaign_analytics", ["campaign_id"], [MEASURES[m] for m in measures])
     db.session.execute(totals, {"campaign_id": campaign_id, **{MEASURES[m]: n for m, n in counts.items()}})
+    daily = _upsert("campaign_daily", ["campaign_id", *place], measures)
+    db.session.execute(daily, {"campaign_id": campaign_id, **place, **counts})

@@ -12,7 +12,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import bodies
 from webapp.messaging.bodies import BODIES
 from webapp.platform import audit
-from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, run
+from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, rows, run
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import slugify
 
@@ -229,9 +229,17 @@ def count_use(template_id: int | None) -> None:
 
 def remove(template: Template) -> None:
     """Deletes a template. Campaigns that used it stay, and so do the versions they sent. Raises Refused for one of the
-    house's own."""
+    house's own, and while a campaign under way sends it."""
     if template.is_system:
         raise Refused("Canvass sends this message by itself, so it stays. You can change its words.")
+    under_way = rows(
+        "SELECT name FROM campaigns WHERE template_id = :id AND status IN ('scheduled', 'active', 'paused') ORDER BY name",
+        id=template.id,
+    )
+    if under_way:
+        shown = ", ".join(row.name for row in under_way[:3])
+        more = f" and {len(under_way) - 3} more" if len(under_way) > 3 else ""
+        raise Refused(f"{template.name} is being sent by {shown}{more}. Wait until that is done, or cancel it first.")
     audit.record("template.deleted", "template", template.id, before={"name": template.name})
     db.session.delete(template)
     db.session.flush()

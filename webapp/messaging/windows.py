@@ -183,8 +183,8 @@ def state(
 @dataclass(frozen=True)
 class Clocks:
     """Every zone and country at one moment, as arrays for a statement: key (a zone, or "country:XX"), when it opens
-    (a guess where it never does), whether it is open, whether it never is, and when the day after opens (for who has a
-    holiday)."""
+    (where it never does, when to look again), whether it is open, whether it never is, and when the day after opens (for
+    who has a holiday)."""
 
     keys: list[str]
     is_open: list[bool]
@@ -196,8 +196,10 @@ class Clocks:
 
 
 _clocks: dict[Hours, tuple[datetime, Clocks]] = {}
-_openings: dict[tuple[Hours, str], datetime] = {}  # of what was closed: it stays so until then
+# Of what was closed: (when it was looked at, when it opens, None for never). It stays so until then.
+_openings: dict[tuple[Hours, str], tuple[datetime, datetime | None]] = {}
 KEPT = 20_000
+AGAIN = timedelta(hours=1)  # what never opens is looked at again: the clocks may change, or a person their mind
 
 
 def clocks(hours: Hours) -> Clocks:
@@ -224,12 +226,13 @@ def _read_clocks(hours: Hours, moment: datetime) -> Clocks:
         made.keys.append(key)
         made.is_open.append(is_open_now)
         opens_at = moment if is_open_now else _opening(plain, key, zones, soon)
-        made.opens_at.append(opens_at)
-        made.never.append(opens_at >= soon + timedelta(days=LOOK_DAYS))
+        made.opens_at.append(opens_at or soon + AGAIN)
+        made.never.append(opens_at is None)
         made.first_day.append(min(at.date() for at in local))
         made.last_day.append(max(at.date() for at in local))
         midnight = max(at.replace(hour=0, minute=0) + timedelta(days=1) for at in local).astimezone(UTC)
-        made.tomorrow.append(_opening(plain, f"{key}+", zones, midnight) if hours.holidays else midnight)
+        after = _opening(plain, f"{key}+", zones, midnight) if hours.holidays else midnight
+        made.tomorrow.append(after or midnight)
     return made
 
 
@@ -239,9 +242,10 @@ def _places() -> list[tuple[str, tuple[str, ...]]]:
     return [*((zone, (zone,)) for zone in ZONES), *by_country]
 
 
-def _opening(hours: Hours, key: str, zones: tuple[str, ...], moment: datetime) -> datetime:
-    kept = _openings.get((hours, key))
-    if kept is None or kept <= moment or kept > moment + timedelta(days=LOOK_DAYS):
-        found = _next_in_all(hours, zones, "", moment)
-        kept = _openings[hours, key] = found or moment + timedelta(days=LOOK_DAYS)
-    return kept
+def _opening(hours: Hours, key: str, zones: tuple[str, ...], moment: datetime) -> datetime | None:
+    looked_at, opens_at = _openings.get((hours, key), (moment, moment))
+    stands = opens_at > moment if opens_at is not None else moment - looked_at < AGAIN
+    if not stands or moment < looked_at:
+        opens_at = _next_in_all(hours, zones, "", moment)
+        _openings[hours, key] = moment, opens_at
+    return opens_at

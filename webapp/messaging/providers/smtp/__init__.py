@@ -12,7 +12,14 @@ from webapp.messaging import senders
 from webapp.messaging.bounce_causes import refusal
 from webapp.messaging.compose import Message
 from webapp.messaging.outbox import Outcome
-from webapp.messaging.providers.smtp.connection import Connection, NotLeft, Pool, Unreachable, words
+from webapp.messaging.providers.smtp.connection import (
+    TALK_SECONDS,
+    Connection,
+    NotLeft,
+    Pool,
+    Unreachable,
+    words,
+)
 from webapp.messaging.senders import Sender
 from webapp.platform.errors import Refused
 
@@ -58,6 +65,7 @@ def deliver(sender: Sender, messages: Iterable[Message], deadline: float) -> Ite
 def deliver_to(key: tuple[Any, ...], messages: Iterable[Message], deadline: float) -> Iterator[Outcome]:
     """Delivers to an address (see `key_of`)."""
     connection = _pool.take(key)
+    connection.give(deadline - time.monotonic() + TALK_SECONDS)
     try:
         yield from (_pipelined if connection.pipelining else _stepwise)(connection, iter(messages), deadline)
     except BaseException:

@@ -13,6 +13,7 @@ REPLY_SECONDS = 60
 NOOP_SECONDS = 5
 IDLE_SECONDS = 30  # servers drop idle connections; an older one is replaced before use
 QUIET_SECONDS = 1
+TALK_SECONDS = 60  # how long what was begun may take after nothing more is begun; then the line is cut
 REUSE_LIMIT = 1000  # messages over one connection: many servers ask for an end somewhere
 REPLY_LINES = 100  # a server that goes on longer than this in one answer is talking nonsense
 BIG = 32 * 1024  # bytes; a larger body leaves ahead of its end, so that a break in the middle is known for one
@@ -54,10 +55,22 @@ class Connection:
         self.reader = self.sock.makefile("rb")
         self.pipelining = smtp.has_extn("pipelining")
         self.used, self.last_used, self.broken = 0, time.monotonic(), False
+        self.ends_at = float("inf")
+
+    def give(self, seconds: float) -> None:
+        """Says how long this connection may still talk: what it is told later than that comes too late to be written down."""
+        self.ends_at = time.monotonic() + seconds
+
+    def _left(self) -> float:
+        left = min(REPLY_SECONDS, self.ends_at - time.monotonic())
+        if left <= 0:
+            raise TimeoutError
+        return left
 
     def reply(self) -> tuple[int, str]:
         """Reads one reply: (code, text). Raises OSError at the connection's end, and where it is no reply at all."""
         text = ""
+        self.sock.settimeout(self._left())
         for _ in range(REPLY_LINES):
             line = self.reader.readline(4096)
             if not line:
@@ -74,7 +87,12 @@ class Connection:
         return self.reply()
 
     def push(self, body: bytes, end: bytes) -> None:
-        """Sends a message and what ends it. Raises NotLeft where it broke before the end was on its way."""
+        """Sends a message and what ends it. Raises NotLeft where it broke before the end was on its way, or it is too late
+        to begin."""
+        try:
+            self.sock.settimeout(self._left())
+        except TimeoutError as problem:
+            raise NotLeft(words(problem)) from problem
         if len(body) > BIG:
             try:
                 self.sock.sendall(body)
@@ -93,10 +111,9 @@ class Connection:
         """True unless the server has hung up meanwhile; asked only after a pause, when it may have."""
         if time.monotonic() - self.last_used < QUIET_SECONDS:
             return True
+        self.give(NOOP_SECONDS)
         try:
-            self.sock.settimeout(NOOP_SECONDS)
             answer = self.ask(b"NOOP\r\n")
-            self.sock.settimeout(REPLY_SECONDS)
         except OSError:
             return False
         return answer[0] == 250
