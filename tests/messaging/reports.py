@@ -212,7 +212,7 @@ MODERN = [
     ("Dovecot, full", "failed", "5.2.2", "x-unix; 552 5.2.2 Quota exceeded (mailbox for user is full)", "soft"),
     ("Postfix, delay", "delayed", "4.4.1", "X-Postfix; connect to mx.example.com[192.0.2.9]:25: No route to host", "delay"),
     ("Microsoft, delay with a five", "delayed", "5.1.1", "smtp;550 5.1.1 not yet", "delay"),
-    ("Delivered", "delivered", "2.0.0", "smtp; 250 2.0.0 Ok: queued", "other"),
-    ("Relayed", "relayed", "2.0.0", "smtp; 250 Ok", "other"),
-    ("Expanded", "expanded", "2.0.0", "smtp; 250 Ok", "other"),
+    ("Delivered", "delivered", "2.0.0", "smtp; 250 2.0.0 Ok: queued", "delivered"),
+    ("Relayed", "relayed", "2.0.0", "smtp; 250 Ok", "delivered"),
+    ("Expanded", "expanded", "2.0.0", "smtp; 250 Ok", "delivered"),
 ]  # fmt: skip

@@ -39,9 +39,10 @@ class Told:
 
 @dataclass
 class Sink:
-    """refusals: so many POSTs are answered with 500 first."""
+    """refusals: so many POSTs are answered with 500 first. answer: the body of the others' answers."""
 
     refusals: int = 0
+    answer: bytes = b""
     told: list[Told] = field(default_factory=list)
 
     def __enter__(self) -> "Sink":
@@ -55,8 +56,10 @@ class Sink:
                     self.send_error(500)
                     return
                 sink.told.append(Told(sink.base + self.path, dict(self.headers), body))
-                self.send_response(204)
+                self.send_response(200 if sink.answer else 204)
+                self.send_header("Content-Length", str(len(sink.answer)))
                 self.end_headers()
+                self.wfile.write(sink.answer)
 
             def log_message(self, *_: Any) -> None:
                 pass

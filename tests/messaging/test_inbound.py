@@ -127,6 +127,13 @@ def test_a_bounce_or_a_hand_bars_whatever_they_write(app, cast, tx):
         assert consents.is_suppressed("sms", ADA)
 
 
+def test_help_over_whatsapp_waits_for_a_person(app, cast, tx):
+    post = posted(cast.org)
+    whatsapp(app, post.path, told([], [said(1, "HELP")]))
+    with tx():
+        assert last().intent == "help" and last().handled_at is None and inbound.waiting() == 1
+
+
 def test_help_is_answered_once_by_whoever_answers(app, cast, tx):
     post = posted(cast.org, "sms")
     with tx():

@@ -1,6 +1,7 @@
 """An answer by e-mail is kept with the message it answers, and what it asks for is done: from the mailbox to the lead."""
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.messaging.desk import facts, send_of
 from tests.messaging.reports import letter, message_id
 from tests.messaging.scripted_imap import Server
 from tests.messaging.test_mailbox_polling import at
+from webapp.audience import consents
 from webapp.messaging import mailbox_polling
 from webapp.platform.db import rows, value
 
@@ -45,3 +47,30 @@ def test_answers_in_a_mailbox_reach_the_lead(cast, tx, sent):
         assert [send_of(id).status for id in sent] == ["replied", "replied"]
         assert "email_replied" in facts(send_of(sent[0]).lead_id)
         assert value("SELECT reason FROM suppressions WHERE address = 'lead0@example.com'") in ("stop", "unsubscribe")
+
+
+@pytest.mark.parametrize("word", ["START", "Subscribe", "START please"])
+def test_who_only_says_to_be_somebody_does_not_bring_them_back(cast, tx, sent, word):
+    with tx():
+        lead_id = send_of(sent[0]).lead_id
+        consents.set_consent(lead_id, "email", "unsubscribed", source="page")
+        consents.suppress("email", "lead0@example.com", "stop", datetime(2026, 11, 24, tzinfo=UTC))
+    answered = f"In-Reply-To: {message_id(cast.org, sent[0])}"
+    with Server() as server:
+        at(cast.org, server)
+        server.put(letter("hello@lone.example", "Re: Hi", word, author="lead0@example.com", name="a"))
+        # The answer to somebody else's message.
+        other = f"In-Reply-To: {message_id(cast.org, sent[1])}"
+        server.put(letter("hello@lone.example", "Re: Hi", word, other, author="lead0@example.com", name="b"))
+        assert mailbox_polling.poll(cast.org, threading.Event()) == 2
+        with tx():
+            assert consents.of_lead(lead_id)["email"].status == "unsubscribed"
+            assert consents.is_suppressed("email", "lead0@example.com")
+            assert value("SELECT count(*) FROM inbound_messages WHERE handled_at IS NULL") == 2
+        if word == "START please":
+            return
+        server.put(letter("hello@lone.example", "Re: Hi", word, answered, author="lead0@example.com", name="c"))
+        assert mailbox_polling.poll(cast.org, threading.Event()) == 1
+    with tx():
+        assert consents.of_lead(lead_id)["email"].status == "subscribed"
+        assert not consents.is_suppressed("email", "lead0@example.com")

@@ -153,6 +153,8 @@ def test_the_pipe_takes_what_is_ours_and_lets_go_of_the_rest(cast, tx, sent, app
 
 
 def test_the_pipe_wants_it_again_where_it_cannot_be_written_down(cast, tx, app):
+    # First: it sets the house's signer, and whoever was here before may have set another one.
+    away = create_app(app.config["SETTINGS"], "postgresql://nobody@127.0.0.1:9/nothing")
     campaign_id = desk.started(cast.org, 1)
     with tx():
         (row,) = outbox.claim(campaign_id, "email", "test").rows
@@ -160,7 +162,6 @@ def test_the_pipe_wants_it_again_where_it_cannot_be_written_down(cast, tx, app):
     with pytest.raises(NotYet):
         taken(tx, raw, cast.org)
     assert piped(app, raw) == 75
-    away = create_app(app.config["SETTINGS"], "postgresql://nobody@127.0.0.1:9/nothing")
     # In a context of its own: the command line would stay in the one the test is in.
     with away.app_context():
         db.session.remove()
@@ -237,3 +238,19 @@ def test_what_a_person_wrote_stands_above_what_they_quote(body, said):
 
 def test_the_outcomes_are_the_ones_named():
     assert set(mail_taking.OUTCOMES) == {"bounced", "complained", "replied", "noted", "repeated", "stranger"}
+
+
+@pytest.mark.parametrize("what", ["answer", "delivered"])
+def test_who_answers_a_message_or_whose_server_has_it_shows_that_it_went_out(cast, tx, sent, what):
+    unknown, named = sent[2], message_id(cast.org, sent[2])
+    if what == "answer":
+        raw = letter("hello@lone.example", "Re: Hi", "Thanks!", f"In-Reply-To: {named}", author="lead2@example.com")
+    else:
+        raw = dsn(return_path(cast.org, unknown), action="delivered", status="2.0.0")
+    assert taken(tx, raw, cast.org) == ("replied" if what == "answer" else "noted")
+    with tx():
+        send = send_of(unknown)
+        assert (
+            send.status == ("replied" if what == "answer" else "sent") and send.sent_at and send.error_message is None
+        )
+        assert desk.counters(send.campaign_id) == desk.recount(send.campaign_id)

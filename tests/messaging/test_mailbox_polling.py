@@ -13,8 +13,9 @@ from tests.messaging.scripted_imap import Server
 from webapp import schedule
 from webapp.messaging import bouncing, inbound, mailbox_polling, outbox, outcomes, senders
 from webapp.messaging.mailbox_polling import REST_SECONDS, poll
+from webapp.messaging.senders import Sender
 from webapp.platform import secrets
-from webapp.platform.db import rows, run, transaction, value
+from webapp.platform.db import db, rows, run, transaction, value
 
 NEVER = threading.Event()
 
@@ -221,3 +222,19 @@ def test_the_timer_reads_every_organisations_mailbox(cast, sent, app, monkeypatc
     assert [job.everywhere for job in schedule.JOBS if job.name == "mailboxes"] == [False]
     with transaction():
         assert rows("SELECT 1")
+
+
+def test_a_mailbox_whose_password_cannot_be_opened_keeps_no_other_from_being_read(cast, tx, sent):
+    with Server() as server:
+        first = at(cast.org, server)
+        with tx():
+            sealed = senders.get(first)
+            other = Sender(channel="email", provider="local", name="Second", address="second@lone.example",
+                           config=sealed.config, secrets=sealed.secrets)  # fmt: skip
+            db.session.add(other)
+            db.session.flush()
+            run("UPDATE senders SET secrets = 'sealed under another key' WHERE id = :id", id=first)
+        server.put(dsn(return_path(cast.org, sent[0])))
+        assert poll(cast.org, NEVER) == 1
+    assert statuses(cast.org, sent)[0] == "bounced"
+    assert "Mailbox: " in error_of(cast.org, first)

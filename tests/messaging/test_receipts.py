@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.messaging import desk
 from tests.messaging.desk import APPLE_PROXY, FIREFOX, counters, facts, recount, send_of
 from webapp.audience import consents
-from webapp.messaging import links, outbox, outcomes, receipts
+from webapp.messaging import links, outbox, outcomes, receipts, resolving
 from webapp.messaging.receipts import is_machine
 from webapp.messaging.sends import LADDER
 from webapp.platform.clock import now
@@ -209,7 +209,7 @@ def test_after_any_receipts_the_counters_say_what_counting_says_and_nothing_went
             else:
                 RECEIPTS[kind](ids[who], link_id, ADA | {"ip": f"10.0.0.{ip}"})
             after = send_of(ids[who]).status
-            assert after == before or before == "unknown" or LADDER.index(after) > LADDER.index(before)
+            assert after == before or before in ("unknown", "failed") or LADDER.index(after) > LADDER.index(before)
         assert counters(campaign_id) == recount(campaign_id)
 
 
@@ -272,3 +272,35 @@ def test_what_was_seen_while_it_was_being_sent_went_out(cast, tx, receipt, expec
         assert counters(campaign_id) == recount(campaign_id) and counters(campaign_id)["sent"] == 1
         assert facts(send.lead_id).count("email_sent") == 1 and "email_unknown" not in facts(send.lead_id)
         assert outbox.claim(campaign_id, "email", "test").rows == []
+
+
+@pytest.mark.parametrize("receipt", ["opened", "clicked", "machine", "unsubscribed"])
+@pytest.mark.parametrize("waits", ["unknown", "retry"])
+def test_what_arrived_although_it_was_to_be_tried_again_is_not_sent_again(cast, tx, receipt, waits):
+    campaign_id = desk.started(cast.org, 1)
+    (send_id,) = desk.settle(cast.org, campaign_id, [waits])
+    with tx():
+        link_id = links.store(campaign_id, URL)
+        if waits == "unknown":
+            assert resolving.as_not_sent([send_id], "Ada").done == 1
+        assert send_of(send_id).status == "pending"
+        if receipt == "clicked":
+            receipts.clicked(send_id, link_id, URL, ADA)
+        elif receipt == "unsubscribed":
+            receipts.unsubscribed(send_id, ADA, source="page")
+        else:
+            receipts.opened(send_id, ADA if receipt == "opened" else {"user_agent": APPLE_PROXY, "ip": "10.0.0.1"})
+        send = send_of(send_id)
+        assert send.status not in ("pending", "skipped") and send.sent_at and send.delivered_at
+        assert counters(campaign_id) == recount(campaign_id)
+        run("UPDATE sends SET not_before = now()")
+        assert outbox.claim(campaign_id, "email", "test").rows == []
+
+
+def test_a_machines_open_is_no_sign_of_life(post, tx):
+    _, (first, *_) = post
+    with tx():
+        run("UPDATE leads SET last_activity_at = NULL")
+        receipts.opened(first, {"user_agent": APPLE_PROXY, "ip": "10.0.0.1"})
+        assert "email_machine_opened" in facts(send_of(first).lead_id)
+        assert value("SELECT count(*) FROM leads WHERE last_activity_at IS NOT NULL") == 0

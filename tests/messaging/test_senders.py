@@ -2,13 +2,14 @@
 is one link however often it is asked for."""
 
 import threading
+from collections import Counter
 
 import pytest
 
 from tests.messaging import desk
-from webapp.messaging import links, senders
+from webapp.messaging import links, meters, portfolios, senders
 from webapp.platform.db import run, transaction, value
-from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.errors import Invalid, NotFound, Refused
 
 GOOD = {
     "name": "Lone Star",
@@ -100,3 +101,55 @@ def test_a_link_asked_for_by_many_at_once_is_one(app, cast, tx):
         run("DELETE FROM campaigns")
         with pytest.raises(NotFound):
             links.get(found[0])
+
+
+MOVES = [("host", "evil.example"), ("port", 2525), ("tls", "none")]
+
+
+@pytest.mark.parametrize(("field", "other"), MOVES)
+def test_a_kept_password_goes_to_no_other_server(cast, tx, field, other):
+    given = {"name": "Ours", "address": "hello@lone.example", "host": "smtp.lone.example", "port": 587, "tls": "starttls",
+             "username": "ada", "password": "secret", "imap_host": "imap.lone.example", "imap_password": "other"}  # fmt: skip
+    with tx():
+        sender = senders.save_smtp(None, given)
+        with pytest.raises(Invalid) as refused:
+            senders.save(sender, {field: other})
+        assert list(refused.value.errors) == ["password"]
+        if field == "host":
+            with pytest.raises(Invalid) as refused:
+                senders.save(sender, {"imap_host": other})
+            assert list(refused.value.errors) == ["imap_password"]
+    with tx():
+        sender = senders.get(sender.id)
+        assert sender.config.get(field) == given[field] and senders.secret(sender, "password") == "secret"
+        senders.save(sender, {field: other, "password": "new"})
+        assert (sender.config[field], senders.secret(sender, "password")) == (other, "new")
+        senders.save(sender, {"name": "Ours still", "imap_host": None})
+
+
+def test_a_whatsapp_number_always_has_a_portfolio_and_its_lowest_limit(cast, tx):
+    with tx():
+        number = senders.save(None, {"name": "Ours", "provider": "local", "channel": "whatsapp"})
+        assert portfolios.get(number.portfolio_id).daily_people == 250
+        shared = number.portfolio_id
+        other = senders.save(
+            None, {"name": "Other", "provider": "local", "channel": "whatsapp", "portfolio_id": shared}
+        )
+        assert other.portfolio_id == shared
+        assert senders.save(other, {"portfolio_id": None}).portfolio_id not in (None, shared)
+        run(
+            "INSERT INTO portfolio_people (portfolio_id, address, last_at) SELECT :p, '+1' || n,"
+            " now() - n * interval '10 hours' FROM generate_series(1, 3) n",
+            p=shared,
+        )
+        assert portfolios.used() == {shared: 2}
+
+
+def test_what_has_sent_is_put_out_of_use_and_not_deleted(cast, tx):
+    with tx():
+        sender = senders.save_smtp(None, GOOD)
+        meters.count(sender.id, Counter(sent=1))
+        with pytest.raises(Refused, match="keep its name"):
+            senders.remove(sender)
+        run("DELETE FROM sender_minutes")
+        senders.remove(sender)

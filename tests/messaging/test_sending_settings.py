@@ -130,7 +130,7 @@ def test_a_tier_is_changed_and_plans_follow(cast, tx):
             portfolios.remove(portfolio)
         senders.save(own, {"portfolio_id": None})
         portfolios.remove(portfolio)
-        assert portfolios.every() == []
+        assert [each.id for each in portfolios.every()] == [own.portfolio_id]
         portfolio_id = portfolio.id
     with tx(), pytest.raises(NotFound):
         portfolios.set_tier(portfolio_id, 5)

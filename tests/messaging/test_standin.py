@@ -260,6 +260,28 @@ def test_an_answer_comes_to_us_as_the_provider_brings_it(house, cast, sink, chan
         }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("twiml", "shown"),
+    [
+        (b"<Response><Message>Lone Star &amp; Co. Reply STOP.</Message></Response>", ["Lone Star & Co. Reply STOP."]),
+        (b"<Response></Response>", []), (b"no XML", []),
+    ],
+)  # fmt: skip
+def test_what_our_webhook_answers_comes_to_the_phone(house, cast, sink, twiml, shown):
+    deliver(house["sms"], message("sms", cast.org))
+    assert telling.teller.settle()
+    sink.answer = twiml
+    with transaction(cast.org):
+        hands.reply(phones.last_to("sms", PHONE), "HELP")
+    assert telling.teller.settle()
+    with transaction(cast.org):
+        first, asked, *answers = phones.thread("sms", PHONE)
+        assert (first.direction, asked.direction) == ("to_phone", "from_phone")
+        assert [(each.body, each.direction, each.number) for each in answers] == [
+            (text, "to_phone", NUMBERS["sms"]) for text in shown
+        ]
+
+
 def test_an_answer_that_would_reach_nobody_is_refused(house, cast, sink):
     deliver(house["sms"], message("sms", cast.org))
     with transaction(cast.org):

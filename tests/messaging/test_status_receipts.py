@@ -278,3 +278,24 @@ def test_what_nobody_knows_is_answered_well_and_changes_nothing(app, cast):
     assert {table for table in after if after[table] != before[table]} <= {"sends", "leads", "lead_events", "consents",
             "senders", "campaign_daily", "campaign_analytics", "templates", "audit_log"}  # fmt: skip
     assert after["engagement_events"] == before["engagement_events"]
+
+
+def test_the_failure_of_an_earlier_attempt_leaves_the_one_that_counts_alone(app, cast, tx):
+    post = posted(cast.org, states=("sent", "sending"))
+    with tx():
+        run("UPDATE sends SET attempts = 2")
+    late = told([status("first", "failed", code=131026, opaque=post.opaque(0))])
+    assert whatsapp(app, post.path, late).status_code == 200
+    assert statuses_of(post) == ["sent", "sending"] and counted(post) == {"sent": 1}
+    # While it is being sent again nobody can say which of the two failed: it is to be told again.
+    early = told([status("first", "failed", code=131026, opaque=post.opaque(1))])
+    assert whatsapp(app, post.path, early).status_code == 503
+    with tx():
+        assert value("SELECT count(*) FROM engagement_events") == 0
+        run(
+            "UPDATE sends SET status = 'sent', sent_at = now(), provider_message_id = 'wamid.second' WHERE status = 'sending'"
+        )
+    assert whatsapp(app, post.path, early).status_code == 200
+    assert statuses_of(post) == ["sent", "sent"]
+    assert whatsapp(app, post.path, told([status("second", "failed", code=131026)])).status_code == 200
+    assert statuses_of(post) == ["sent", "bounced"]

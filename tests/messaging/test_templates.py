@@ -4,10 +4,12 @@ import pytest
 
 from tests.messaging import desk
 from tests.messaging.desk import LETTER
+from webapp.campaigns import dispatch
 from webapp.messaging import templates
 from webapp.messaging.templates import TemplateVersion
+from webapp.platform import tenancy
 from webapp.platform.db import db, value
-from webapp.platform.errors import Invalid, NotFound
+from webapp.platform.errors import Invalid, NotFound, Refused
 
 
 def refused(template=None, **values) -> dict[str, str]:
@@ -103,12 +105,16 @@ def test_nul_characters_are_left_out(cast, tx):
 
 def test_deleting_a_template_leaves_its_versions_and_what_was_sent(cast, tx):
     campaign_id = desk.started(cast.org)
+    with tx(), pytest.raises(Refused, match="is being sent by Offer"):
+        templates.remove(templates.get(value("SELECT template_id FROM campaigns")))
+    desk.settle(cast.org, campaign_id, ["accepted"] * 3)
+    with tenancy.scope(cast.org):
+        dispatch.settle()
     with tx():
         version_id = value("SELECT DISTINCT template_version_id FROM sends")
         templates.remove(templates.get(value("SELECT template_id FROM campaigns")))
         assert templates.version(version_id).html_content == desk.HTML
         assert value("SELECT template_id FROM campaigns WHERE id = :id", id=campaign_id) is None
-    desk.settle(cast.org, campaign_id, ["accepted"] * 3)
 
 
 def test_only_active_letters_are_offered_by_name(cast, tx):

@@ -25,12 +25,13 @@ from tests.messaging.callbacks import (
 )
 from tests.messaging.desk import counters
 from webapp.audience import consents, leads
-from webapp.messaging import portfolios, senders
+from webapp.messaging import portfolios, senders, template_states
 from webapp.messaging.portfolios import Portfolio
 from webapp.messaging.providers.twilio import notices as of_twilio
 from webapp.messaging.providers.twilio import signature as by_twilio
 from webapp.messaging.providers.whatsapp_cloud import notices as of_whatsapp
 from webapp.messaging.providers.whatsapp_cloud import signature as by_whatsapp
+from webapp.platform.clock import now
 from webapp.platform.db import db, one, run, transaction, value
 from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.signing import signer
@@ -334,8 +335,66 @@ def test_whatsapp_says_which_templates_may_be_sent(app, cast, tx):
     assert tell("APPROVED") == ("APPROVED", None)
     for event in ("PAUSED", "DISABLED"):
         assert tell(event)[1] and tell("REINSTATED") == ("REINSTATED", None)
+    for event in ("DELETED", "PENDING", "ARCHIVED", "LOCKED", "FLAGGED", "PENDING_DELETION"):
+        assert tell(event)[0] == event and tell(event)[1] and tell("REINSTATED") == ("REINSTATED", None)
     # It says nothing of whether the template may be sent, so nothing comes to a standstill by it.
     assert tell("IN_APPEAL") == tell("ZZZ") == ("REINSTATED", None)
+
+
+def test_what_is_told_late_or_again_does_not_turn_things_back(app, cast, tx):
+    post, began = posted(cast.org), int(now().timestamp()) - 1000
+    with tx():
+        portfolio_id = portfolios.save(None, "Lone Star", None).id
+        run("UPDATE senders SET portfolio_id = :id", id=portfolio_id)
+        template_id = value("SELECT max(id) FROM templates")
+        run("UPDATE templates SET whatsapp = CAST(:w AS jsonb) WHERE id = :id",
+            w=json.dumps({"name": "renewal", "language": "en_US", "status": "APPROVED"}), id=template_id)  # fmt: skip
+
+    def tell(field: str, told: dict, at: int) -> None:
+        body = json.loads(callbacks.change(field, told))
+        body["entry"][0]["time"] = began + at
+        assert whatsapp(app, post.path, json.dumps(body).encode()).status_code == 200
+
+    def tier(people: int, at: int) -> int:
+        tell("business_capability_update", {"max_daily_conversations_per_business": people}, at)
+        with tx():
+            return value("SELECT daily_people FROM portfolios WHERE id = :id", id=portfolio_id)
+
+    def template(event: str, at: int) -> bool:
+        told = {"message_template_name": "renewal", "message_template_language": "en_US", "event": event}
+        tell("message_template_status_update", told, at)
+        with tx():
+            return value("SELECT hold_reason IS NULL FROM templates WHERE id = :id", id=template_id)
+
+    assert [tier(2000, 20), tier(250, 10), tier(10_000, 30), tier(2000, 20)] == [2000, 2000, 10_000, 10_000]
+    assert [template("APPROVED", 10), template("PAUSED", 30), template("APPROVED", 10), template("REINSTATED", 40),
+            template("PAUSED", 30)] == [True, False, False, True, True]  # fmt: skip
+    with tx():
+        assert template_states.hold(template_id, "132015: paused")
+    assert not template("REINSTATED", 40) and template("REINSTATED", 1000)
+
+
+@pytest.mark.parametrize("by", ["settings", "words"])
+def test_the_last_word_counts_in_whatever_order_it_comes(app, cast, tx, by):
+    post = posted(cast.org)
+    began = int(now().timestamp()) - 1000
+
+    def say(stop: bool, at: int, n: int) -> str:
+        if by == "settings":
+            wished = {"wa_id": "14152000000", "category": "marketing_messages", "value": "stop" if stop else "resume"}
+            body = callbacks.change("user_preferences", {"user_preferences": [wished | {"timestamp": began + at}]})
+        else:
+            word = callbacks.said(n, "STOP" if stop else "START") | {"timestamp": str(began + at)}
+            body = callbacks.told([], [word])
+        assert whatsapp(app, post.path, body).status_code == 200
+        with tx():
+            barred = consents.is_suppressed("whatsapp", "+14152000000")
+            on = consents.of_lead(post.leads[0])["whatsapp"].status == "subscribed"
+            assert on is not barred
+            return "on" if on else "off"
+
+    assert [say(True, 10, 0), say(False, 5, 1), say(True, 10, 0), say(False, 20, 2), say(True, 15, 3), say(False, 5, 1),
+            say(True, 30, 4), say(False, 20, 2)] == ["off", "off", "off", "on", "on", "on", "off", "off"]  # fmt: skip
 
 
 def test_who_chooses_in_whatsapps_own_settings_is_obeyed(app, cast, tx):

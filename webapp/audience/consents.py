@@ -139,28 +139,32 @@ def suppressed_of(lead: Lead) -> dict[str, bool]:
     return dict.fromkeys(CHANNELS, False) | {row.channel: True for row in barred}
 
 
-def suppress(channel: str, address: str, reason: str) -> bool:
-    """Bars an address (lower-cased e-mail or E.164). Returns False where it was barred already."""
+def suppress(channel: str, address: str, reason: str, at: datetime | None = None) -> bool:
+    """Bars an address (lower-cased e-mail or E.164). at: since when (UTC), now if not given. Returns False where it was
+    barred already."""
     return bool(run(
-        "INSERT INTO suppressions (channel, address, reason) VALUES (:channel, lower(:address), :reason)"
+        "INSERT INTO suppressions (channel, address, reason, created_at)"
+        " VALUES (:channel, lower(:address), :reason, COALESCE(CAST(:at AS timestamptz), now()))"
         " ON CONFLICT (org_id, channel, address) DO NOTHING",
-        channel=channel, address=address, reason=reason,
+        channel=channel, address=address, reason=reason, at=at,
     ))  # fmt: skip
 
 
-def release(channel: str, address: str, reason: str) -> bool:
-    """Lifts a bar that was set for one reason. Returns False where there was none."""
+def release(channel: str, address: str, reason: str, at: datetime | None = None) -> bool:
+    """Lifts a bar that was set for one reason. at: only where it was set by then. Returns False where there was none."""
     return bool(run(
-        "DELETE FROM suppressions WHERE channel = :channel AND address = lower(:address) AND reason = :reason",
-        channel=channel, address=address, reason=reason,
+        "DELETE FROM suppressions WHERE channel = :channel AND address = lower(:address) AND reason = :reason"
+        " AND (CAST(:at AS timestamptz) IS NULL OR created_at <= :at)",
+        channel=channel, address=address, reason=reason, at=at,
     ))  # fmt: skip
 
 
-def is_suppressed(channel: str, address: str) -> bool:
-    """True if the address must not be used."""
+def is_suppressed(channel: str, address: str, reason: str | None = None) -> bool:
+    """True if the address must not be used. reason: for this one."""
     return bool(value(
-        "SELECT true FROM suppressions WHERE channel = :channel AND address = lower(:address)",
-        channel=channel, address=address,
+        "SELECT true FROM suppressions WHERE channel = :channel AND address = lower(:address)"
+        " AND (CAST(:reason AS text) IS NULL OR reason = :reason)",
+        channel=channel, address=address, reason=reason,
     ))  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from webapp.platform import audit, clock
 from webapp.platform.db import db
 from webapp.platform.errors import Invalid, Refused
 
+# Terms that stand for whatever addresses a name has.
+RESOLVED = re.compile(r"(?<=\s)\+?((?:a|mx|ptr|exists)(?:[:/]\S+)?)(?=\s|$)", re.I)
 ALL = re.compile(r"(?i)(?:^|\s)([-~?+]?)all(?:\s|$)")
 ALL_WORDS = {
     "-": "others are refused",
@@ -115,6 +117,9 @@ def spf(sender: Sender, records: Records, dmarc: dict[str, str]) -> Verdict:
             "SPF", "good", f"The record covers {server or 'the server'} and aligns with {sender.domain} ({ends})."
         )
     merged = (domain, _with(record, _mechanism(server)))
+    if resolved := RESOLVED.findall(record):
+        words = f"The record aligns ({ends}). Whether {server or 'your server'} is behind its {' and '.join(resolved)}"
+        return Verdict("SPF", "warning", f"{words} cannot be seen from here. If it is not, name it:", merged)
     if dns_records.mentioned(record) or not server:
         words = (
             f"The record aligns ({ends}). Whether it covers {server or 'your server'} depends on what it includes: ask"

@@ -14,7 +14,10 @@ SMS_LIMIT = 1_600  # characters: what carriers join into one message at most
 LINE_LIMIT = 500
 # What a WhatsApp message consists of, and the states its provider gives it. Only the approved ones may be sent.
 WHATSAPP = ("name", "language", "category", "status", "header", "body", "footer", "parameters", "buttons")
-WHATSAPP_STATUSES = ("PENDING", "APPROVED", "REINSTATED", "REJECTED", "PAUSED", "DISABLED")
+WHATSAPP_STATUSES = (
+    "PENDING", "APPROVED", "REINSTATED", "REJECTED", "PAUSED", "DISABLED", "FLAGGED", "PENDING_DELETION", "DELETED",
+    "ARCHIVED", "LOCKED",
+)  # fmt: skip
 SENDABLE = ("APPROVED", "REINSTATED")
 # kind -> the bodies it has. A drip's are an e-mail's.
 OF_KIND: dict[str, tuple[str, ...]] = {

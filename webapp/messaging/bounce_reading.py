@@ -15,7 +15,7 @@ from webapp.messaging.bounce_causes import cause, codes_of
 from webapp.messaging.mail_parts import Parts, decoded, take_apart
 from webapp.platform.logs import log
 
-KINDS = ("hard", "soft", "delay", "complaint", "auto_reply", "reply", "other")
+KINDS = ("hard", "soft", "delay", "delivered", "complaint", "auto_reply", "reply", "other")
 COMPLAINTS = ("abuse", "fraud", "opt-out", "opt-out-list", "other", "miscategorized")
 DIAGNOSTIC_LIMIT = 500  # characters
 TOKEN = r"([0-9a-f]{30,90})"
@@ -94,7 +94,7 @@ def _kind(parts: Parts, failures: list[Failure]) -> tuple[str, Failure | None]:
     for kind in ("delivered", "delay", "soft", "hard"):
         telling = next((failure for failure in failures if failure.kind == kind), None)
         if telling:
-            return ("other" if kind == "delivered" else kind), telling
+            return kind, telling
     if auto_replies.announced(parts) or auto_replies.signed(parts):
         return "auto_reply", None
     is_person = parts.author and not DAEMON.match(parts.author) and parts.header("Return-Path").strip() != "<>"

@@ -129,6 +129,7 @@ def make_key(sender: Sender, selector: str, kind: str = "rsa") -> Record:
 
 def forget_key(sender: Sender) -> None:
     """Takes a sender's DKIM key away: its messages go out unsigned."""
+    senders.hold_row(sender)
     sender.secrets = credentials.without(sender.secrets, "dkim_private_key")
     sender.config = {name: kept for name, kept in sender.config.items() if name not in ("dkim_selector", "dkim_public")}
     db.session.flush()

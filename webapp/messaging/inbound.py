@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, select, text
 from sqlalchemy.orm import Mapped
 
 from webapp.audience import merges, timeline
@@ -50,6 +50,8 @@ class InboundMessage(Tenant, Base):
         Index(None, "org_id", "channel", "from_address", "received_at"),
         Index(None, "org_id", "lead_id", "id"),
         Index(None, "org_id", "received_at", "id"),
+        # Where a campaign is deleted with a hundred thousand sends, each looks here for itself.
+        Index("ix_inbound_messages_send", "org_id", "send_id", postgresql_where=text("send_id IS NOT NULL")),
     )
 
 
@@ -96,7 +98,10 @@ def receive(
         _replied(send, message)
     if lead is not None:
         _tell(lead.id, send, message)
-    _act(message, send)
+    # Who writes an e-mail is whoever it says: to come back on takes the answer to a message that only they had.
+    vouched = channel != "email" or bool(answers and send is not None and send.recipient_address == address)
+    if vouched or intent != "start":
+        _act(message, send)
     return message
 
 
@@ -142,7 +147,7 @@ def _replied(send: Any, message: InboundMessage) -> None:
         " ON CONFLICT (org_id, provider_event_id) DO NOTHING",
         send=send.id, at=message.received_at, key=f"{message.channel}:{message.provider_message_id}:replied",
     )  # fmt: skip
-    # One whose outcome is unknown is not guessed at: only what names it shows that it went out.
+    # One whose outcome is unknown is not guessed at: only what names it shows that it went out (see `mail_taking`).
     run(
         f"UPDATE sends SET status = 'replied', updated_at = now() WHERE id = :id AND {reached('replied')}"
         " AND status <> 'unknown'",
@@ -164,15 +169,21 @@ def _act(message: InboundMessage, send: Any) -> None:
     said = {"send": send, "source": "reply", "at": message.received_at,
             "evidence": f"{message.from_address} wrote: {message.body[:EVIDENCE]}"}  # fmt: skip
     if message.intent == "stop":
+        if message.channel == "email":
+            said["at"] = (
+                now()
+            )  # a Date is what somebody's clock said, and a wrong one must not make their word an old one
         # Their number and the one we wrote to may be written differently; neither is used any more.
-        if send is not None and send.recipient_address and send.lead_id == message.lead_id:
+        both = send is not None and send.recipient_address and send.lead_id == message.lead_id
+        if both and not wishes.came_back_after(message.channel, message.lead_id, said["at"]):
             wishes.stop(message.channel, send.recipient_address, None, **said)
         wishes.stop(message.channel, message.from_address, message.lead_id, **said)
     elif message.intent == "start":
         wishes.start(
             message.channel, message.from_address, message.lead_id, agrees=intents.agrees(message.body), **said
         )
-    if message.intent in ("stop", "start", "help"):
+    # For help an SMS is answered at once (see `help_words`); elsewhere a person does.
+    if message.intent in ("stop", "start") or message.intent == "help" and message.channel == "sms":
         message.handled_at = now()
         db.session.flush()
 

@@ -99,27 +99,31 @@ def _own_parts(message: Message, returned: list[str]) -> list[Message]:
     while waiting:
         part = waiting.pop()
         kind = part.get_content_type()
-        inner = part.get_payload()
         if kind in ("message/rfc822", "message/global") and part is not message:
             returned.append(_whole(part))
-        elif kind.startswith("multipart/") and isinstance(inner, list):
-            waiting += reversed(inner)
+        elif kind.startswith("multipart/") and part.is_multipart():
+            waiting += reversed(_inside(part))
         else:
             leaves.append(part)
     return leaves
 
 
+def _inside(part: Message) -> list[Message]:
+    """Returns the parts of a part. Only here is get_payload safe to ask: of text it reads a charset that may be anything."""
+    inner = part.get_payload() if part.is_multipart() else []
+    return [each for each in inner if isinstance(each, Message)]
+
+
 def _whole(part: Message) -> str:
-    inner = part.get_payload()
-    if isinstance(inner, list) and inner:
+    inner = _inside(part)
+    if inner:
         return "\n".join(f"{name}: {decoded(value)}" for name, value in inner[0].items())
     return text_of(part)
 
 
 def _blocks(part: Message) -> list[Message]:
-    inner = part.get_payload()
-    if isinstance(inner, list):
-        return [block for block in inner if isinstance(block, Message)]
+    if part.is_multipart():
+        return _inside(part)
     return [email.message_from_string(block.strip()) for block in re.split(r"\n\s*\n", text_of(part))]
 
 
@@ -137,17 +141,15 @@ def text_of(part: Message) -> str:
     """Returns the text of a part, mark-up taken off."""
     try:
         payload = part.get_payload(decode=True)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, TypeError):
         payload = None
-    if payload is None:
-        inner = part.get_payload()
-        return inner if isinstance(inner, str) else ""
-    charset = part.get_content_charset() or "utf-8"
+    if not isinstance(payload, bytes):
+        return ""
     try:
-        text = payload.decode(charset, "replace")
-    except (LookupError, ValueError):
+        text = payload.decode(part.get_content_charset() or "utf-8", "replace")
+    except (LookupError, ValueError, TypeError):
         text = payload.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n").replace("\0", "")
+    text = sound(text.replace("\r\n", "\n"))
     if part.get_content_type() == "text/html" or re.match(r"\s*<(?:!doctype|html)", text, re.I):
         text = html.unescape(TAG.sub(" ", BREAK.sub("\n", _without_unsaid(text))))
     return text
@@ -166,10 +168,15 @@ def _without_unsaid(text: str) -> str:
 
 def decoded(value: object) -> str:
     """Returns a header's value with its encoded words read, as far as they can be."""
-    text = str(value or "")[:HEADER_LIMIT].replace("\0", "")
+    text = sound(str(value or "")[:HEADER_LIMIT])
     if "=?" not in text:
         return text
     try:
-        return str(email.header.make_header(email.header.decode_header(text)))
+        return sound(str(email.header.make_header(email.header.decode_header(text))))
     except (ValueError, LookupError, email.header.HeaderParseError):
         return text
+
+
+def sound(text: str) -> str:
+    """Returns a text without what no database can hold."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

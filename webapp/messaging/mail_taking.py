@@ -70,14 +70,10 @@ def _report(report: Report, about: Whose) -> str:
     if report.kind in ("hard", "soft"):
         told = bouncing.bounced(about.send_id, report.kind, report.status, report.diagnostic, event_id)
         return "bounced" if told else "repeated"
-    if report.kind in ("delay", "auto_reply") and _status(about.send_id) == "unknown":
+    if report.kind in ("delay", "auto_reply", "delivered"):
         # Somebody's server has it: it did go out.
         receipts.went_out(about.send_id)
     return "noted"
-
-
-def _status(send_id: int) -> str | None:
-    return value("SELECT status FROM sends WHERE id = :id", id=send_id)
 
 
 def _reply(report: Report, about: Whose | None, sender: Sender | None) -> str:
@@ -87,6 +83,9 @@ def _reply(report: Report, about: Whose | None, sender: Sender | None) -> str:
         sender = senders.get(sender_id) if sender_id else None
     if sender is None:
         return "stranger"
+    if about:
+        # Who answers a message has it.
+        receipts.went_out(about.send_id)
     inbound.receive(
         sender,
         "email",

@@ -15,6 +15,7 @@ from webapp.messaging.bouncing import NotYet
 from webapp.messaging.imap import Mailbox, Place, Unreadable, opened
 from webapp.messaging.senders import Sender
 from webapp.platform.db import rows, run, transaction
+from webapp.platform.errors import NotFound, Refused
 from webapp.platform.logs import log
 
 SLICE_SECONDS = 30  # how long one mailbox is read before the next one gets its turn; the rest waits for the next tick
@@ -57,7 +58,9 @@ def _visit(org_id: int, sender_id: int, stopping: Event) -> int:
         return 0
     try:
         done = _read(org_id, sender_id, stopping)
-    except Unreadable as problem:
+    except NotFound:
+        return 0  # deleted since
+    except (Unreadable, Refused) as problem:
         rest = REST_SECONDS[min(failures, len(REST_SECONDS) - 1)]
         _resting[org_id, sender_id] = failures + 1, time.monotonic() + rest
         logger.warning("mailbox cannot be read", org_id=org_id, sender=sender_id, reason=str(problem))

@@ -45,29 +45,39 @@ class Reply:
 
 @dataclass(frozen=True)
 class TemplateState:
-    """What the provider now thinks of a template. event: APPROVED, PAUSED, ..."""
+    """What the provider now thinks of a template. event: APPROVED, PAUSED, ... at: UTC."""
 
     name: str
     language: str
     event: str
     reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Tier:
+    """How many people a portfolio may write to in a moving 24 hours, None for no limit. at: UTC."""
+
+    people: int | None
+    at: datetime
 
 
 @dataclass(frozen=True)
 class Preference:
-    """What a person chose in the provider's own settings."""
+    """What a person chose in the provider's own settings. at: UTC."""
 
     address: str
     wants: bool
+    at: datetime
 
 
 @dataclass
 class Notices:
-    """Everything one body told. tiers: people in a moving 24 hours, None for no limit."""
+    """Everything one body told."""
 
     statuses: list[Status] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
-    tiers: list[int | None] = field(default_factory=list)
+    tiers: list[Tier] = field(default_factory=list)
     template_states: list[TemplateState] = field(default_factory=list)
     preferences: list[Preference] = field(default_factory=list)
 

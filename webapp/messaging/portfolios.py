@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.platform import audit, clock, work
+from webapp.platform import audit, clock, tenancy, work
 from webapp.platform.db import Base, Changing, Tenant, add_unique, child_of, db, of_organization, rows
 from webapp.platform.errors import Invalid, NotFound
 from webapp.platform.organizations import PLANS
@@ -82,16 +82,35 @@ def save(portfolio: Portfolio | None, name: str, external_id: str | None) -> Por
     return portfolio
 
 
-def set_tier(portfolio_id: int, people: int | None, source: str = "hand") -> bool:
-    """Says how many different people a portfolio may write to in a moving 24 hours, None for no limit. Returns False
-    where it was so already. Raises NotFound or Invalid."""
+def of_one_number(name: str) -> Portfolio:
+    """Returns a new portfolio for a number of which nobody said which one it belongs to: without any it had no limit."""
+    portfolio = Portfolio(name=name[:120], daily_people=TIERS[0])
+    db.session.add(portfolio)
+    db.session.flush()
+    return portfolio
+
+
+def used() -> dict[int, int]:
+    """Returns how many different people each portfolio wrote to in the last 24 hours, by its id."""
+    found = rows(
+        "SELECT portfolio_id AS id, count(*)::int AS n FROM portfolio_people WHERE org_id = :org"
+        " AND last_at > now() - interval '24 hours' GROUP BY 1",
+        org=tenancy.current_org(),
+    )
+    return {row.id: row.n for row in found}
+
+
+def set_tier(portfolio_id: int, people: int | None, source: str = "hand", at: datetime | None = None) -> bool:
+    """Says how many different people a portfolio may write to in a moving 24 hours, None for no limit. at: since when
+    (UTC), now if not given. Returns False where it was so already, or something later is known. Raises NotFound or
+    Invalid."""
     if people is not None and (isinstance(people, bool) or not isinstance(people, int) or not 1 <= people <= BIGGEST):
         raise Invalid({"daily_people": "Give a number of people, or nothing for no limit."})
     portfolio = get(portfolio_id)
-    before = portfolio.daily_people
-    if before == people:
+    before, at = portfolio.daily_people, at or clock.now()
+    if before == people or portfolio.tier_changed_at and at < portfolio.tier_changed_at:
         return False
-    portfolio.daily_people, portfolio.tier_source, portfolio.tier_changed_at = people, source, clock.now()
+    portfolio.daily_people, portfolio.tier_source, portfolio.tier_changed_at = people, source, at
     db.session.flush()
     audit.record(
         "portfolio.tier", "portfolio", portfolio_id, before={"daily_people": before},

@@ -13,6 +13,7 @@ from webapp.audience import consents, timeline
 from webapp.audience.leads import one_of
 from webapp.messaging import batches, meters, tallies
 from webapp.messaging.sends import reached
+from webapp.messaging.standing import NOT_OUT
 from webapp.platform.clock import now
 from webapp.platform.db import Base, Tenant, child_of, one, run
 from webapp.platform.errors import NotFound
@@ -60,20 +61,23 @@ def is_machine(user_agent: str | None, seconds_since_sent: float | None, purpose
 
 
 def _send(send_id: int) -> Any:
-    """Returns the send a receipt is about, locked. One that was `unknown` is known from here on: it did go out."""
+    """Returns the send a receipt is about, locked. One of which it was unknown, or which was to be tried again or given up,
+    is known from here on: it did go out, and goes out no more."""
     # FOR UPDATE: two receipts of one send must see each other's firsts, or both would count as unique.
     found = one("SELECT * FROM sends WHERE id = :id FOR UPDATE", id=send_id)
     if found is None:
         raise NotFound("This message is not known any more.")
-    if found.status != "unknown":
+    if found.status not in NOT_OUT or not found.attempts:
         return found
     run(
-        "UPDATE sends SET status = 'sent', sent_at = updated_at, error_code = NULL, error_message = NULL,"
+        "UPDATE sends SET status = 'sent', sent_at = updated_at, error_code = NULL, error_message = NULL, bounce_type = NULL,"
+        " skip_reason = NULL, wait_reason = NULL,"
         " delivered_at = CASE WHEN channel = 'email' THEN updated_at END, updated_at = now() WHERE id = :id",
         id=send_id,
     )
     moved = Counter(sent=1, delivered=int(found.channel == "email"))
-    moved["unknown"] = -1
+    if found.status != "pending":
+        moved[found.status] = -1
     batches.came_out([found])
     meters.count(found.sender_id, Counter(sent=1))
     tallies.add(found.campaign_id, found.channel, moved, found.variant)
@@ -116,7 +120,7 @@ def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
             id=send_id,
         )
         if not send.machine_open_count:
-            _moved(send, Counter(machine_opened=1), "machine_opened")
+            _moved(send, Counter(machine_opened=1), "machine_opened", by_a_person=False)
         return
     run(
         "UPDATE sends SET open_count = open_count + 1, opened_at = COALESCE(opened_at, now()),"
@@ -184,7 +188,9 @@ def resubscribed(send_id: int, seen: dict[str, Any]) -> bool:
     return True
 
 
-def _moved(send: Any, moved: Counter[str], fact: str | None, payload: dict[str, Any] | None = None) -> None:
+def _moved(
+    send: Any, moved: Counter[str], fact: str | None, payload: dict[str, Any] | None = None, *, by_a_person: bool = True
+) -> None:
     tallies.add(send.campaign_id, send.channel, moved, send.variant)
     if fact and send.lead_id:
         timeline.record(
@@ -192,4 +198,5 @@ def _moved(send: Any, moved: Counter[str], fact: str | None, payload: dict[str, 
             f"{send.channel}_{fact}",
             {"campaign_id": send.campaign_id, "send_id": send.id} | (payload or {}),
         )
-        run("UPDATE leads SET last_activity_at = now() WHERE id = :id", id=send.lead_id)
+        if by_a_person:
+            run("UPDATE leads SET last_activity_at = now() WHERE id = :id", id=send.lead_id)

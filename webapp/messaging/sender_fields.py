@@ -38,6 +38,7 @@ class Field:
     default: Any = None
     generated: bool = False
     words: str = ""  # what is said where it is missing or cannot be read
+    goes_to: tuple[str, ...] = ()  # of a secret: the fields that say where it is sent
 
     @property
     def is_secret(self) -> bool:
@@ -64,13 +65,13 @@ SMTP = (
     Field("port", "Port", "port", True, default=587),
     Field("tls", "Security", "choice", True, choices=TLS_CHOICES, words="Choose how the connection is secured."),
     Field("username", "User name"),
-    Field("password", "Password", place="secret"),
+    Field("password", "Password", place="secret", goes_to=("host", "port", "tls")),
     Field("bounce_domain", "Bounce domain", "domain", hint="Bounces come back to it. Empty: the domain of the From address."),
     Field("imap_host", "Mailbox server (IMAP)", "host", place="imap", hint="Where bounces arrive, if Canvass is to read them."),
     Field("imap_port", "Mailbox port", "port", place="imap", default=993),
     Field("imap_tls", "Mailbox security", "choice", place="imap", choices=IMAP_CHOICES, default="tls"),
     Field("imap_username", "Mailbox user name", place="imap"),
-    Field("imap_password", "Mailbox password", place="secret"),
+    Field("imap_password", "Mailbox password", place="secret", goes_to=("imap_host", "imap_port", "imap_tls")),
     Field("imap_folder", "Folder", place="imap", default="INBOX"),
     Field("webhook_secret", "Webhook secret", place="secret", generated=True, hint="Signs what your server posts to the webhook address."),
 )  # fmt: skip
@@ -78,14 +79,15 @@ TWILIO = (
     NUMBER,
     Field("messaging_service_sid", "Messaging service", "service_sid", hint="Instead of a number: its SID begins with MG."),
     Field("account_sid", "Account SID", "account_sid", True, hint="Begins with AC."),
-    Field("auth_token", "Auth token", "token", True, "secret"),
+    Field("auth_token", "Auth token", "token", True, "secret", goes_to=("api_base",)),
     API_BASE,
 )  # fmt: skip
 WHATSAPP = (
     Field("address", "Number", "phone", True, "column", hint="With its country code, such as +1 415 555 2671."),
     Field("phone_number_id", "Phone number ID", "digits", True, hint="Digits, from the API set-up page of the app."),
     Field("business_account_id", "Business account ID", "digits", True),
-    Field("access_token", "Access token", "token", True, "secret", hint="Of a system user, so that it does not run out."),
+    Field("access_token", "Access token", "token", True, "secret", hint="Of a system user, so that it does not run out.",
+          goes_to=("api_base",)),
     Field("app_secret", "App secret", "token", True, "secret", hint="Webhooks are believed only with its signature."),
     Field("verify_token", "Verify token", place="secret", generated=True, hint="Asked for where you enter the webhook address."),
     Field("portfolio_id", "Business portfolio", "id", place="column", hint="Its numbers share one daily limit of people."),

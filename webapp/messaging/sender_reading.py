@@ -49,6 +49,17 @@ def read(fields: tuple[Field, ...], values: dict[str, Any], kept: set[str]) -> d
     return clean
 
 
+def exposed(fields: tuple[Field, ...], before: dict[str, Any], own: dict[str, Any], kept: set[str]) -> dict[str, str]:
+    """Returns what is wrong where a kept secret would go to another place than it was given for: whoever may change that
+    place may not learn it by doing so. before, own: the values of the fields as they were and as they are to be."""
+    return {
+        field.name: f"The {field.label[:1].lower()}{field.label[1:]} was given for another server. Enter it again."
+        for field in fields
+        if field.goes_to and field.name in kept and not own.get(field.name) and own.get(field.goes_to[0])
+        and any(before.get(name) != own.get(name) for name in field.goes_to)
+    }  # fmt: skip
+
+
 def keep(sender: Any, fields: tuple[Field, ...], own: dict[str, Any]) -> None:
     """Puts what was read where it belongs. What else stands in the config is not the form's and stays."""
     plain = {field.name for field in fields if field.place == "config"}

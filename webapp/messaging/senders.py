@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audience.leads import one_of
-from webapp.messaging import credentials, sender_fields, sender_limits, sender_reading
+from webapp.messaging import credentials, portfolios, sender_fields, sender_limits, sender_reading
 from webapp.messaging.sender_fields import PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
 from webapp.platform import audit, clock, work
@@ -120,14 +120,19 @@ def save(sender: Sender | None, values: dict[str, Any]) -> Sender:
         hold_row(sender)
     provider, channel = (sender.provider, sender.channel) if sender else sender_fields.kind_of(values)
     fields = sender_fields.of(provider, channel)
-    given = (sender_reading.written(sender) if sender else {}) | values
-    common, own = _read(fields, given, set(credentials.still_good(sender.secrets)) if sender else set())
+    before = sender_reading.written(sender) if sender else {}
+    given, kept = before | values, set(credentials.still_good(sender.secrets)) if sender else set()
+    common, own = _read(fields, given, kept)
+    if errors := sender_reading.exposed(fields, before, own, kept):
+        raise Invalid(errors)
     if sender is None:
         sender = Sender(channel=channel, provider=provider, address=_made_up_address(channel), config={})
     fresh = {field.name: own[field.name] for field in fields if field.is_secret and own.get(field.name)}
     for name, given_value in common.items():
         setattr(sender, name, given_value)
     sender_reading.keep(sender, fields, own)
+    if channel == "whatsapp" and sender.portfolio_id is None:
+        sender.portfolio_id = portfolios.of_one_number(sender.name).id
     sender.secrets = credentials.added(sender.secrets, fresh)
     db.session.add(sender)
     db.session.flush()
@@ -209,15 +214,13 @@ def campaigns_of(sender_id: int) -> list[str]:
 
 
 def remove(sender: Sender) -> None:
-    """Deletes a sender; what was sent with it stays. Raises Refused while campaigns use it, and while what it sent counts
-    against a daily limit that the provider keeps to: added anew it would begin with the whole of it."""
+    """Deletes a sender that sent nothing yet. Raises Refused while campaigns use it, and where it has sent: what went out
+    keeps its name, and its limits go on counting what it did."""
     if names := campaigns_of(sender.id):
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise Refused(f"{sender.name} is used by {shown}. Choose another sender there, or wait until they are done.")
-    counts = "SELECT EXISTS (SELECT FROM sender_minutes WHERE sender_id = :id AND minute > now() - interval '25 hours')"
-    if (sender.daily_limit or sender.warming) and value(counts, id=sender.id):
-        raise Refused(f"{sender.name} sent within the last day, which counts against its daily limit. Make it inactive now"
-                      " and delete it tomorrow.")  # fmt: skip
+    if value("SELECT EXISTS (SELECT FROM sender_minutes WHERE sender_id = :id)", id=sender.id):
+        raise Refused(f"{sender.name} has sent messages, which keep its name. Make it inactive: then nothing uses it.")
     _tell("sender.deleted", sender, {})
     db.session.delete(sender)
     db.session.flush()

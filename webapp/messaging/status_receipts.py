@@ -10,6 +10,7 @@ from typing import Any
 
 from webapp.audience import timeline
 from webapp.messaging import batches, meters, senders, standing, tallies, template_states, wishes
+from webapp.messaging.bouncing import NotYet
 from webapp.messaging.meters import MEASURES
 from webapp.messaging.notices import Status
 from webapp.messaging.providers.twilio import errors as of_sms
@@ -34,7 +35,7 @@ COLUMNS = {
 }  # fmt: skip
 READ = ", ".join(f"s.{name}" for name in (
     *COLUMNS, "id", "lead_id", "campaign_id", "channel", "variant", "sender_id", "template_version_id", "recipient_address",
-    "claimed_at",
+    "claimed_at", "attempts",
 ))  # fmt: skip
 
 
@@ -104,9 +105,18 @@ def _found(channel: str, statuses: list[Status]) -> list[_Told]:
     for status in statuses:
         send_id = named.get(status.key)
         send_id = send_id if send_id in sends else by_message.get(status.message_id)
-        if send_id is not None:
+        if send_id is not None and not _of_another_attempt(sends[send_id], status):
             told.setdefault(send_id, _Told(sends[send_id], [])).statuses.append(status)
     return [told[send_id] for send_id in sorted(told)]
+
+
+def _of_another_attempt(send: Any, status: Status) -> bool:
+    """True where a failure tells of an attempt before the one that counts. Raises NotYet while nobody can say which it is."""
+    if status.status != "failed" or send.provider_message_id == status.message_id:
+        return False
+    if send.status == "sending" and send.attempts > 1 and send.provider_message_id is None:
+        raise NotYet
+    return send.provider_message_id is not None
 
 
 def _new(channel: str, told: list[_Told]) -> list[_Told]:

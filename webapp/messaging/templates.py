@@ -1,5 +1,6 @@
 """Templates: messages written once and filled for each lead. Every save is a version; what was sent names its own."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +40,8 @@ class Template(Tenant, Changing, Base):
     whatsapp: Mapped[dict[str, Any] | None]
     # The provider does not take it any more: nothing is sent with it until a person has looked.
     hold_reason: Mapped[str | None]
+    # When its provider last said how it stands: what it said before that and tells again does not count.
+    told_at: Mapped[datetime | None]
     usage_count: Mapped[int] = mapped_column(server_default="0")
     average_roi: Mapped[Decimal | None]
     is_system: Mapped[bool] = mapped_column(server_default="false")

@@ -8,7 +8,6 @@ from webapp.messaging import inbound, portfolios, senders, status_receipts, temp
 from webapp.messaging.inbound import InboundMessage
 from webapp.messaging.notices import Notices, Preference, Reply
 from webapp.messaging.senders import Sender
-from webapp.platform.clock import now
 from webapp.platform.db import db, one
 from webapp.platform.errors import NotFound
 from webapp.platform.signing import signer
@@ -41,12 +40,12 @@ def take(sender: Sender, notices: Notices) -> list[InboundMessage]:
     # In the order in which everybody locks: sends and their counters, then people, then the house's own things.
     status_receipts.record(sender, notices.statuses)
     found = [_receive(sender, reply) for reply in sorted(notices.replies, key=lambda reply: reply.at)]
-    for preference in notices.preferences:
+    for preference in sorted(notices.preferences, key=lambda preference: preference.at):
         _prefer(sender, preference)
     for state in notices.template_states:
         template_states.told(state)
-    if notices.tiers and sender.portfolio_id:
-        portfolios.set_tier(sender.portfolio_id, notices.tiers[-1], "webhook")
+    for tier in notices.tiers if sender.portfolio_id else ():
+        portfolios.set_tier(sender.portfolio_id, tier.people, "webhook", tier.at)
     return [message for message in found if message is not None]
 
 
@@ -73,6 +72,6 @@ def _prefer(sender: Sender, preference: Preference) -> None:
     evidence = "chosen in WhatsApp's own settings"
     if preference.wants:
         wishes.start(sender.channel, preference.address, lead_id, agrees=False, source="provider", evidence=evidence,
-                     at=now())  # fmt: skip
+                     at=preference.at)  # fmt: skip
     else:
-        wishes.stop(sender.channel, preference.address, lead_id, source="provider", evidence=evidence, at=now())
+        wishes.stop(sender.channel, preference.address, lead_id, source="provider", evidence=evidence, at=preference.at)

@@ -2,8 +2,12 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
+from xml.etree import ElementTree
+
+from flask import current_app
 
 from webapp.messaging.phones import PhoneMessage
 from webapp.messaging.standin import accounts, telling
@@ -12,7 +16,7 @@ from webapp.messaging.standin.faults import TITLES, Fault
 from webapp.messaging.standin.replies import Reply, in_json, keep, take_fault
 from webapp.messaging.standin.telling import Telling
 from webapp.messaging.texting import LIMIT, NUMBER, segments
-from webapp.platform.db import transaction
+from webapp.platform.db import db, transaction
 
 PATH = re.compile(r"/2010-04-01/Accounts/(AC[0-9a-f]{1,200})(/Messages)?\.json")
 VERSION = "2010-04-01"
@@ -111,4 +115,21 @@ def inbound(account: Account, written: PhoneMessage, address: str) -> Telling:
         "Body": written.body, "NumMedia": 0, "NumSegments": segments(written.body).segments,
         "AccountSid": account.sender.config["account_sid"], "ApiVersion": VERSION,
     })  # fmt: skip
-    return telling.of_twilio(address, form, account.secrets["auth_token"])
+    return telling.of_twilio(address, form, account.secrets["auth_token"], _answering(account, written))
+
+
+def _answering(account: Account, written: PhoneMessage) -> Callable[[bytes], None]:
+    """Returns what brings the TwiML that answers a message to the phone that wrote it, as Twilio does."""
+    app, org_id, sender_id = current_app._get_current_object(), account.org_id, account.sender.id
+    there = {"channel": "sms", "phone": written.phone, "number": written.number, "sender_id": sender_id}
+
+    def heard(twiml: bytes) -> None:
+        said = [message.text or "" for message in ElementTree.fromstring(twiml).findall("Message")] if twiml else []
+        with app.app_context(), transaction(org_id):
+            for text in said:
+                sid = f"SM{secrets.token_hex(16)}"
+                db.session.add(PhoneMessage(
+                    direction="to_phone", body=text, provider_message_id=sid, status="delivered", payload={}, **there
+                ))  # fmt: skip
+
+    return heard

@@ -8,6 +8,7 @@ import hmac
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -27,15 +28,16 @@ logger = log(__name__)
 
 @dataclass(frozen=True)
 class Telling:
-    """One POST to a webhook."""
+    """One POST to a webhook. heard: takes the answer to it."""
 
     url: str
     headers: dict[str, str]
     body: bytes
     tries: int = 0
+    heard: Callable[[bytes], None] | None = None
 
 
-def of_twilio(url: str, form: dict[str, str], auth_token: str) -> Telling:
+def of_twilio(url: str, form: dict[str, str], auth_token: str, heard: Callable[[bytes], None] | None = None) -> Telling:
     """Returns a form as Twilio posts it: signed over the full address and the fields in order."""
     signed = url + "".join(f"{name}{form[name]}" for name in sorted(form))
     mac = hmac.digest(auth_token.encode(), signed.encode(), "sha1")
@@ -43,7 +45,7 @@ def of_twilio(url: str, form: dict[str, str], auth_token: str) -> Telling:
         "X-Twilio-Signature": base64.b64encode(mac).decode(),
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    return Telling(url, headers, urlencode(form).encode())
+    return Telling(url, headers, urlencode(form).encode(), heard=heard)
 
 
 def of_whatsapp(url: str, body: bytes, app_secret: str) -> Telling:
@@ -107,6 +109,11 @@ class Teller:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as problem:
             logger.info("a webhook did not answer", url=telling.url, problem=str(problem))
             return False
+        if telling.heard is not None and 200 <= answer.status < 300:
+            try:
+                telling.heard(answer.data)
+            except Exception:  # it was taken all the same, and is not told again
+                logger.exception("an answer to a built-in phone was lost", url=telling.url)
         return 200 <= answer.status < 300
 
     def _again(self, telling: Telling) -> None:

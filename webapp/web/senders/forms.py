@@ -71,7 +71,7 @@ def _control(field: Field, is_kept: bool) -> Any:
     if field.kind == "choice":
         return SelectField(field.label, choices=list(field.choices), default=field.default)
     if field.kind == "id":
-        choices = [("", "None"), *((p.id, p.name) for p in portfolios.every())]
+        choices = [("", "One of its own"), *((p.id, p.name) for p in portfolios.every())]
         return SelectField(
             field.label, (Optional(),), choices=choices, coerce=lambda given: row_id(given) if given else ""
         )

@@ -6,6 +6,7 @@ from webapp.messaging import (
     alignment,
     credentials,
     health,
+    portfolios,
     sender_fields,
     sender_figures,
     sender_reading,
@@ -67,6 +68,8 @@ def detail(sender: Sender) -> dict[str, Any]:
         "sender": sender, "state": state(sender), "day": day, "week": week, "health": health.of(week),
         "limit": warming.daily_limit_on(sender, today), "hours": hours, "today": today, "chart": _chart(hours),
         "course": warming.course(sender, today), "problems": sender_figures.problems(sender.id),
+        "portfolio": portfolios.get(sender.portfolio_id) if sender.portfolio_id else None,
+        "people": portfolios.used().get(sender.portfolio_id, 0) if sender.portfolio_id else 0,
         "campaigns": senders.campaigns_of(sender.id), "through": through(sender), "facts": facts(sender),
         "verdicts": alignment.of(sender) if sender.channel == "email" else [], "secrets": made_by_us(sender),
     }  # fmt: skip

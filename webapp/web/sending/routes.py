@@ -41,6 +41,7 @@ def _page(status: int = 200, **forms: FlaskForm) -> Any:
     return render(
         "sending/page.html", status=status, forms=shown, channels=CHANNEL_WORDS, holidays=holidays.upcoming(),
         countries=holidays.COUNTRIES, portfolios=portfolios.every(), numbers=portfolios.numbers(),
+        people=portfolios.used(),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from webapp.messaging.notices import (
@@ -12,6 +13,7 @@ from webapp.messaging.notices import (
     Reply,
     Status,
     TemplateState,
+    Tier,
     moment,
     phone,
     words,
@@ -37,7 +39,7 @@ def read(body: bytes) -> Notices:
         for change in _dicts(entry, "changes"):
             value = change.get("value")
             if isinstance(value, dict):
-                READERS.get(words(change.get("field")), _nothing)(value, found)
+                READERS.get(words(change.get("field")), _nothing)(value, found, moment(entry.get("time")))
     return found
 
 
@@ -51,26 +53,26 @@ def _dict(holder: dict[str, Any], name: str) -> dict[str, Any]:
     return held if isinstance(held, dict) else {}
 
 
-def _nothing(value: dict[str, Any], found: Notices) -> None:
+def _nothing(value: dict[str, Any], found: Notices, at: datetime) -> None:
     """Of a kind nobody here asked for."""
 
 
-def _messages(value: dict[str, Any], found: Notices) -> None:
+def _messages(value: dict[str, Any], found: Notices, at: datetime) -> None:
     for told in _dicts(value, "statuses"):
         message_id, status = words(told.get("id")), STATUSES.get(words(told.get("status")))
         if not message_id or not status:
             continue
         code = next((words(error.get("code")) for error in _dicts(told, "errors")), "")
         key = ":".join(part for part in ("whatsapp_cloud", message_id, status, code) if part)
-        at = moment(told.get("timestamp"))
-        found.statuses.append(Status(message_id, status, key, at, words(told.get("biz_opaque_callback_data")), code))
+        then = moment(told.get("timestamp"))
+        found.statuses.append(Status(message_id, status, key, then, words(told.get("biz_opaque_callback_data")), code))
     number = _dict(value, "metadata")
     for told in _dicts(value, "messages"):
         message_id, sender = words(told.get("id")), phone(told.get("from"))
         if not message_id or not sender:
             continue
         if told.get("type") == "system":
-            _of_system(sender, _dict(told, "system"), found)
+            _prefer(sender, _dict(told, "system").get("marketing"), moment(told.get("timestamp")), found)
             continue
         answers = words(_dict(told, "context").get("id")) or words(_dict(told, "reaction").get("message_id"))
         found.replies.append(Reply(
@@ -90,37 +92,33 @@ def _said(told: dict[str, Any]) -> str:
     return f"[{kind}]"
 
 
-def _of_system(address: str, system: dict[str, Any], found: Notices) -> None:
-    _prefer(address, system.get("marketing"), found)
-
-
-def _preferences(value: dict[str, Any], found: Notices) -> None:
+def _preferences(value: dict[str, Any], found: Notices, at: datetime) -> None:
     for told in _dicts(value, "user_preferences"):
         if words(told.get("category")) in ("", "marketing_messages"):
-            _prefer(phone(told.get("wa_id")), told.get("value"), found)
+            _prefer(phone(told.get("wa_id")), told.get("value"), moment(told.get("timestamp")), found)
 
 
-def _prefer(address: str, wish: Any, found: Notices) -> None:
+def _prefer(address: str, wish: Any, at: datetime, found: Notices) -> None:
     if address and wish in ("stop", "resume"):
-        found.preferences.append(Preference(address, wish == "resume"))
+        found.preferences.append(Preference(address, wish == "resume", at))
 
 
-def _capability(value: dict[str, Any], found: Notices) -> None:
+def _capability(value: dict[str, Any], found: Notices, at: datetime) -> None:
     for name in ("max_daily_conversations_per_business", "max_daily_conversation_per_phone",
                  "max_daily_conversations_per_phone"):  # fmt: skip
         said = words(value.get(name)).upper()
         if said in TIERS:
-            return found.tiers.append(TIERS[said])
+            return found.tiers.append(Tier(TIERS[said], at))
         if said.isascii() and said.isdigit() and 0 < int(said) < 10**9:
-            return found.tiers.append(int(said))
+            return found.tiers.append(Tier(int(said), at))
     return None
 
 
-def _template(value: dict[str, Any], found: Notices) -> None:
+def _template(value: dict[str, Any], found: Notices, at: datetime) -> None:
     name, event = words(value.get("message_template_name")), words(value.get("event")).upper()
     if name and event:
         language, reason = words(value.get("message_template_language")), words(value.get("reason"), 500)
-        found.template_states.append(TemplateState(name, language, event, "" if reason == "NONE" else reason))
+        found.template_states.append(TemplateState(name, language, event, "" if reason == "NONE" else reason, at))
 
 
 READERS = {
