@@ -172,7 +172,8 @@ def test_what_ran_out_waits_for_a_batch_without_holding_the_meter_behind_it(app,
         with app.app_context(), transaction(cast.org):
             return outcomes.expire()
 
-    blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    # Not of pg_stat_activity: a transaction sees that as it was when it first looked.
+    blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
     with ThreadPoolExecutor(1) as pool:
         with tx():
             run("SELECT FROM campaign_batches FOR UPDATE")

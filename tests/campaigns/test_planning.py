@@ -10,8 +10,9 @@ from tests.messaging.test_template_kinds import OF_KIND
 from webapp.audience import consents, leads
 from webapp.campaigns import adjusting, campaigns, checking, dispatch, lanes, plan, replanning, watching
 from webapp.campaigns.forecast import forecast, grown, spans
-from webapp.messaging import outbox, policy, senders, templates
+from webapp.messaging import holidays, outbox, outcomes, policy, senders, templates
 from webapp.messaging.caps import Limits
+from webapp.messaging.hours import Holiday
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.providers import local
 from webapp.messaging.windows import Hours
@@ -323,10 +324,10 @@ def test_what_waits_for_its_own_hour_keeps_its_day_and_blocks_no_others(cast, tx
     with tx():
         later = now() + timedelta(days=3)
         run(
-            "UPDATE sends SET wait_reason = 'frequency', not_before = :later WHERE id IN (SELECT id FROM sends"
+            "UPDATE sends SET wait_reason = 'frequency', not_before = :later, planned_on = :on WHERE id IN (SELECT id FROM sends"
             " ORDER BY planned_on, id LIMIT 2)",
-            later=later,
-        )
+            later=later, on=lanes.local(later, lanes.zone()).date(),
+        )  # fmt: skip
     assert replanned(cast.org) > 0
     with tx():
         waiting = rows("SELECT not_before, wait_reason FROM sends WHERE wait_reason = 'frequency'")
@@ -438,3 +439,53 @@ def test_who_is_refused_at_the_door_is_barred_by_the_rules_for_bounces(cast, tx,
         assert [tuple(row) for row in found] == [("failed", bounce, "550") for bounce in bounces]
         assert value("SELECT count(*) FROM suppressions WHERE reason = 'hard_bounce'") == barred
         assert value("SELECT count(*) FROM lead_events WHERE type = 'suppressed'") == barred
+
+
+def test_who_waits_for_another_day_is_planned_on_it_and_takes_room_there(cast, tx):
+    campaign_id = campaign_of(cast.org, 30, 10)
+    with tx():
+        on = lanes.today()
+        db.session.add(Holiday(country="MX", on_date=on, name="A holiday"))
+        run("UPDATE leads SET country = 'MX', timezone = 'America/Mexico_City' WHERE id % 3 = 0")
+    desk.start(cast.org, campaign_id)
+    with tx():
+        order = dispatch.order_of(campaign_id)
+        claimed = outbox.claim(campaign_id, "email", "test", sender_id=order.sender_id, limits=order.limits)
+        assert claimed.waiting
+        outcomes.finalise(claimed, [Outcome(row.id, "accepted") for row in claimed.rows])
+    replanned(cast.org)
+    with tx():
+        planned = dict(rows("SELECT planned_on, count(*) FROM sends GROUP BY 1"))
+        assert {n for _, _, n in batches(campaign_id)} == {10} and set(planned.values()) == {10}
+        assert {on: n for on, _, n in batches(campaign_id)} == planned
+        waits = rows("SELECT DISTINCT planned_on FROM sends WHERE wait_reason = 'holiday'")
+        assert [row.planned_on > lanes.today() for row in waits] == [True]
+    assert replanned(cast.org) == 0
+    with tx():
+        holidays.remove(value("SELECT id FROM holidays"))
+    with tenancy.scope(cast.org):
+        replanning.run_due()
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE wait_reason IS NOT NULL") == 0
+        assert {n for _, _, n in batches(campaign_id)} == {10}
+
+
+@pytest.mark.parametrize("whose", ["organisation", "campaign"])
+def test_hours_that_open_earlier_let_go_what_waits_for_them(cast, tx, whose):
+    late = {"from": "23:58", "to": "23:59"}
+    campaign_id = campaign_of(cast.org, 4, 2, send_window=late if whose == "campaign" else None)
+    with tx():
+        if whose == "organisation":
+            organizations.set_quiet_hours({"email": late})
+    desk.start(cast.org, campaign_id)
+    with tx():
+        assert value("SELECT bool_and(not_before > now()) FROM sends")
+        if whose == "campaign":
+            adjusting.adjust(campaign_id, {"send_window": None})
+        else:
+            organizations.set_quiet_hours({"email": None})
+    with tenancy.scope(cast.org):
+        assert replanning.run_due() > 0
+    with tx():
+        assert value("SELECT count(*) FROM sends WHERE not_before <= now()") == 2
+    assert replanned(cast.org) == 0

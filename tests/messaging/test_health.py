@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.messaging import desk
+from tests.messaging.desk import send_of
 from webapp import schedule
-from webapp.messaging import health, meters, policy, sender_figures, senders
+from webapp.messaging import health, meters, policy, resolving, sender_figures, senders
 from webapp.messaging.meters import HEALTH, MEASURES
 from webapp.platform import organizations, work
 from webapp.platform.db import one, run, value
@@ -132,3 +134,17 @@ def test_counting_wakes_the_job_and_it_sleeps_when_all_is_forgotten(app, cast, t
         assert health.refresh() == 0
         assert value("SELECT health_score FROM senders WHERE id = :id", id=sender_id) == 100
         assert not value("SELECT count(*) FROM work_due WHERE kind = :kind", kind=HEALTH)
+
+
+def test_what_became_known_of_what_is_long_forgotten_leaves_nothing_below_nothing(cast, tx):
+    campaign_id = desk.started(cast.org, 30)
+    ids = desk.settle(cast.org, campaign_id, ["unknown"] * 30)
+    with tx():
+        run("UPDATE sender_minutes SET minute = minute - interval '30 days'")
+        assert resolving.as_sent(ids, "Ada").done == 30
+        sender_id = send_of(ids[0]).sender_id
+        week = sender_figures.over(sender_id, 168)
+        assert (week.sent, week.unknown) == (30, 0) and health.of(week).score == 100
+        assert all(sums is None or sums.unknown == 0 for _, sums in sender_figures.by_hour(sender_id))
+        assert health.refresh() == 1
+        assert value("SELECT health_score FROM senders WHERE id = :id", id=sender_id) == 100

@@ -5,6 +5,7 @@ Planning, forecasting and claiming read a campaign's limits here and nowhere els
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -150,8 +151,8 @@ def live(*, but: int | None = None) -> list[Lane]:
         "SELECT c.id, c.name, c.status, c.priority, c.sender_id, c.channels, c.daily_send_limit, c.send_window, c.end_at,"
         " c.paced_by_callbacks, c.scheduled_at, COALESCE(NULLIF(c.target_count, 0), g.estimated_size, 0) AS target_count,"
         " w.channel, w.n FROM campaigns c LEFT JOIN segments g ON g.org_id = c.org_id AND g.id = c.segment_id"
-        " LEFT JOIN LATERAL (SELECT s.channel, count(*) AS n FROM sends s WHERE s.org_id = c.org_id"
-        f" AND s.campaign_id = c.id AND {MOVABLE} GROUP BY 1) w ON c.status = 'active'"
+        f" LEFT JOIN LATERAL (SELECT s.channel, count(*) FILTER (WHERE {MOVABLE}) AS n FROM sends s"
+        " WHERE s.org_id = c.org_id AND s.campaign_id = c.id AND s.status = 'pending' GROUP BY 1) w ON c.status = 'active'"
         " WHERE c.status IN ('active', 'scheduled') AND c.id IS DISTINCT FROM :but"
         " ORDER BY c.started_at NULLS LAST, c.id, w.channel",
         but=but,
@@ -166,10 +167,34 @@ def live(*, but: int | None = None) -> list[Lane]:
     return made
 
 
-def rooms(lanes: list[Lane], growth: Callable[[int | None, int], int | None] = lambda people, _: people) -> Rooms:
-    """Returns how many messages each shared thing takes on a day, less what it took today. growth: (people a portfolio
-    may write to, days from now) -> people."""
-    base = today()
+def waiting(*, but: int | None = None) -> dict[tuple[int, str], dict[date, int]]:
+    """Returns how many messages of the active campaigns, but for one, wait for a moment that is known: by (campaign id,
+    channel) and the day on which that is."""
+    found = rows(
+        "SELECT s.campaign_id, s.channel, GREATEST(s.planned_on, :today) AS day, count(*)::int AS n FROM campaigns c"
+        " JOIN sends s ON s.org_id = c.org_id AND s.campaign_id = c.id AND s.status = 'pending'"
+        f" WHERE c.status = 'active' AND NOT {MOVABLE} AND c.id IS DISTINCT FROM :but GROUP BY 1, 2, 3",
+        today=today(), but=but,
+    )  # fmt: skip
+    kept: dict[tuple[int, str], dict[date, int]] = {}
+    for row in found:
+        kept.setdefault((row.campaign_id, row.channel), {})[row.day] = row.n
+    return kept
+
+
+def rooms(
+    lanes: list[Lane],
+    growth: Callable[[int | None, int], int | None] = lambda people, _: people,
+    *,
+    but: int | None = None,
+) -> Rooms:
+    """Returns how many messages each shared thing takes on a day, less what it took today and what is known to come on it
+    (of every campaign but one). growth: (people a portfolio may write to, days from now) -> people."""
+    base, kept = today(), waiting(but=but)
+    coming: Counter[tuple[Hashable, date]] = Counter()
+    for lane in lanes:
+        for shared in lane.demand.resources:
+            coming.update({(shared, day): n for day, n in kept.get(lane.demand.key, {}).items()})
     by_sender = {lane.sender.id: lane for lane in lanes if lane.sender is not None}
     dailies = {shared: lane.daily for lane in lanes for shared in lane.demand.resources if shared[0] == "campaign"}
     known: dict[Hashable, int | None] = {}
@@ -184,7 +209,10 @@ def rooms(lanes: list[Lane], growth: Callable[[int | None, int], int | None] = l
             if shared not in known:
                 known[shared] = value("SELECT daily_people FROM portfolios WHERE id = :id", id=row_id)
             limit = growth(known[shared], (day - base).days)
-        return limit if limit is None or day != base else max(limit - _used_today(kind, row_id), 0)
+        if limit is None:
+            return None
+        gone = _used_today(kind, row_id) if day == base else 0
+        return max(limit - gone - coming[shared, day], 0)
 
     return room
 

@@ -18,6 +18,7 @@ from webapp.platform.logs import log
 from webapp.platform.organizations import current
 
 PLANS = "plans"
+UNTRIED = "(s.attempts = 0 AND s.wait_reason IS NULL)"
 LOOK_AGAIN = timedelta(minutes=10)
 logger = log(__name__)
 
@@ -34,6 +35,7 @@ def run_due() -> int:
             return 0
         # Before what was missed is laid out anew, and nothing shows any more that it was.
         watching.hold_what_is_overdue(list(db.session.scalars(select(Campaign.id).where(Campaign.status == "active"))))
+        _judge_anew()
         moved = replan()
     if moved:
         logger.info("planned again", moved=moved)
@@ -45,15 +47,29 @@ def _look_again() -> Any:
     return now() + LOOK_AGAIN if live else None
 
 
+def _judge_anew() -> int:
+    """Lets what waits for hours or a holiday that the organisation has changed since be looked at again. Returns how many."""
+    return run(
+        "UPDATE sends s SET wait_reason = NULL, not_before = now(), updated_at = now() FROM campaigns c, organizations o"
+        " WHERE s.org_id = :org AND s.status = 'pending' AND s.wait_reason IN ('quiet_hours', 'holiday')"
+        " AND s.not_before > now() AND c.org_id = s.org_id AND c.id = s.campaign_id AND c.status = 'active'"
+        " AND o.id = s.org_id AND s.updated_at < o.updated_at",
+        org=current().id,
+    )
+
+
 def replan() -> int:
     """Lays out what is left of the live campaigns. Returns how many sends were moved to another day."""
     every = lanes.live()
     plans = allocate([lane.demand for lane in every], lanes.today(), lanes.rooms(every), lanes.closed_days())
     moved = sum(_move(lane, plans[lane.demand.key]) for lane in every if lane.demand.key[1] is not None)
     sizes: dict[int, dict[date, int]] = defaultdict(lambda: defaultdict(int))
-    for lane in every:
-        for day, n in plans[lane.demand.key].days:
-            sizes[lane.demand.key[0]][day] += n
+    laid = {lane.demand.key: plans[lane.demand.key].days for lane in every}
+    for (campaign_id, channel), days in lanes.waiting().items():
+        laid[campaign_id, channel] = [*laid.get((campaign_id, channel), ()), *days.items()]
+    for (campaign_id, _), planned in laid.items():
+        for day, n in planned:
+            sizes[campaign_id][day] += n
     wanted = select(Campaign).where(Campaign.status == "active").order_by(Campaign.id)
     for campaign in db.session.scalars(wanted).all():
         write_batches(campaign.id, sizes[campaign.id])
@@ -66,9 +82,10 @@ def replan() -> int:
 
 
 def _move(lane: Lane, plan: Plan) -> int:
-    """Moves a lane's pending sends to the days of its plan, in the order they stand in. Those that stay are not touched."""
+    """Moves a lane's pending sends to the days of its plan, in the order they stand in, and those that would go later than
+    its day opens to that. The others are not touched."""
     campaign_id, channel = lane.demand.key
-    if _stands(campaign_id, channel, plan):
+    if _stands(lane, plan):
         return 0
     days = plan.days
     if plan.left:
@@ -85,21 +102,26 @@ def _move(lane: Lane, plan: Plan) -> int:
         JOIN (SELECT day, opens, row_number() OVER (ORDER BY day, slot) AS place
               FROM unnest(CAST(:days AS date[]), CAST(:sizes AS int[]), CAST(:opens AS timestamptz[])) AS u (day, size, opens)
               CROSS JOIN LATERAL generate_series(1, u.size) AS slot) d USING (place)
-        WHERE s.org_id = :org AND s.id = r.id AND {MOVABLE} AND s.planned_on IS DISTINCT FROM d.day
+        WHERE s.org_id = :org AND s.id = r.id AND {MOVABLE}
+            AND (s.planned_on IS DISTINCT FROM d.day OR {UNTRIED} AND s.not_before > d.opens)
         """,
         org=current().id, c=campaign_id, channel=channel, days=[day for day, _ in days],
         sizes=[n for _, n in days], opens=[lanes.opens_on(lane.hours, day, moment) for day, _ in days],
     )  # fmt: skip
 
 
-def _stands(campaign_id: int, channel: str, plan: Plan) -> bool:
-    """True if the pending sends are spread over days as the plan says already."""
+def _stands(lane: Lane, plan: Plan) -> bool:
+    """True if the pending sends are spread over days as the plan says already, and none waits longer than its day does."""
+    campaign_id, channel = lane.demand.key
     found = rows(
-        "SELECT planned_on, count(*) AS n FROM sends s WHERE org_id = :org AND campaign_id = :c AND channel = :channel"
-        f" AND {MOVABLE} GROUP BY 1 ORDER BY 1",
+        f"SELECT planned_on, count(*) AS n, max(not_before) FILTER (WHERE {UNTRIED}) AS latest FROM sends s"
+        f" WHERE org_id = :org AND campaign_id = :c AND channel = :channel AND {MOVABLE} GROUP BY 1 ORDER BY 1",
         org=current().id, c=campaign_id, channel=channel,
     )  # fmt: skip
-    return not plan.left and [(row.planned_on, row.n) for row in found] == plan.days
+    moment = now()
+    return not plan.left and [(row.planned_on, row.n) for row in found] == plan.days and not any(
+        row.latest and row.latest > lanes.opens_on(lane.hours, row.planned_on, moment) for row in found
+    )  # fmt: skip
 
 
 def write_batches(campaign_id: int, sizes: dict[date, int]) -> None:

@@ -112,7 +112,9 @@ def auto_hold(sender: Sender | Any) -> bool:
 def _sums(span: str, name: str) -> str:
     measures = ("sent", "failed", "unknown", "bounced", "complaints")
     since = f"FILTER (WHERE minute > now() - interval '{span}')"
-    return ", ".join(f"COALESCE(sum({measure}) {since}, 0)::int AS {name}_{measure}" for measure in measures)
+    return ", ".join(
+        f"GREATEST(COALESCE(sum({measure}) {since}, 0), 0)::int AS {name}_{measure}" for measure in measures
+    )
 
 
 def _reasons(found: Any, limits: policy.Policy) -> Iterator[str]:

@@ -7,10 +7,9 @@ from phonenumbers import SUPPORTED_REGIONS
 from sqlalchemy import func, select
 
 from webapp.messaging.hours import Holiday
-from webapp.platform import audit, clock, work
+from webapp.platform import audit, clock, organizations
 from webapp.platform.db import add_unique, db, rows
 from webapp.platform.errors import Invalid, NotFound
-from webapp.platform.organizations import PLANS
 
 YEARS = (2000, 2199)
 # The countries a lead may live in, and those of the calendars.
@@ -49,7 +48,7 @@ def add(country: str, on: date | None, name: str) -> Holiday:
     made = Holiday(country=country, on_date=on, name=name)
     add_unique(made, Invalid({"on_date": "This day is a holiday there already."}))
     audit.record("holiday.added", "holiday", made.id, after={"country": country, "on": on.isoformat(), "name": name})
-    work.announce(PLANS)
+    organizations.changed()
     return made
 
 
@@ -76,7 +75,7 @@ def add_public(country: str, year: int | None) -> int:
     )  # fmt: skip
     if came:
         audit.record("holidays.taken", "holiday", after={"country": country, "year": year, "days": len(came)})
-        work.announce(PLANS)
+        organizations.changed()
     return len(came)
 
 
@@ -88,5 +87,5 @@ def remove(holiday_id: int) -> Holiday:
     audit.record("holiday.removed", "holiday", found.id, before={"country": found.country, "on": str(found.on_date)})
     db.session.delete(found)
     db.session.flush()
-    work.announce(PLANS)
+    organizations.changed()
     return found

@@ -15,7 +15,7 @@ from webapp.audience import timeline
 from webapp.messaging import caps, tallies
 from webapp.messaging.caps import LEASE_SECONDS, Limits, Room
 from webapp.messaging.judging import judgement
-from webapp.platform import tenancy
+from webapp.platform import organizations, tenancy
 from webapp.platform.db import rows, run, value
 
 BATCH = 200
@@ -159,6 +159,9 @@ def _claim_rows(
             status = j.fate,
             skip_reason = j.verdict,
             wait_reason = CASE WHEN j.fate = 'pending' THEN j.waits END,
+            -- The day's plan is about those who can be written to on it.
+            planned_on = CASE WHEN j.fate = 'pending' AND s.planned_on IS NOT NULL
+                THEN GREATEST(s.planned_on, (j.until AT TIME ZONE :zone)::date) ELSE s.planned_on END,
             not_before = CASE WHEN j.fate = 'pending' THEN GREATEST(j.until, now() + interval '1 second') ELSE s.not_before END,
             attempts = s.attempts + CASE WHEN j.fate = 'sending' THEN 1 ELSE 0 END,
             claim_token = CASE WHEN j.fate = 'sending' THEN :token END,
@@ -172,7 +175,7 @@ def _claim_rows(
             {columns.replace("{}", "j")}
         """,
         org=tenancy.current_org(), limit=room.n, token=token, node=node, lease=LEASE_SECONDS, sender=sender_id,
-        **given, **judged.values,
+        zone=organizations.current().timezone, **given, **judged.values,
     )  # fmt: skip
 
 

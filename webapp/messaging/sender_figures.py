@@ -7,7 +7,8 @@ from webapp.messaging.meters import MEASURES
 from webapp.platform import clock, tenancy
 from webapp.platform.db import one, rows
 
-SUMS = ", ".join(f"COALESCE(sum({name}), 0)::int AS {name}" for name in MEASURES)
+# Never below nothing: what is unknown today may be taken back next month.
+SUMS = ", ".join(f"GREATEST(COALESCE(sum({name}), 0), 0)::int AS {name}" for name in MEASURES)
 # What a message took out of the limit; a sender without one has nothing taken, so what went out counts.
 USED = "GREATEST(COALESCE(sum(claimed), 0), COALESCE(sum(sent + unknown), 0))::int"
 DAY = "FILTER (WHERE minute > now() - interval '24 hours')"

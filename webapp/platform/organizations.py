@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.platform import audit, tenancy, work
 from webapp.platform.clock import ZONES
-from webapp.platform.db import Base, Changing, db
+from webapp.platform.db import Base, Changing, db, run
 from webapp.platform.errors import Invalid, NotFound
 
 # Law and manners keep calls and texts to the day; nobody is woken by an e-mail, so it has no hours unless they are set.
@@ -125,4 +125,11 @@ def set_frequency_cap(sends: int | None, days: int | None) -> Organization:
 def _changed(action: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
     db.session.flush()
     audit.record(action, "organization", current().id, before=before, after=after)
+    changed()
+
+
+def changed() -> None:
+    """Says that something of how the organisation sends has changed: what waits for it is judged and planned anew."""
+    run("UPDATE organizations SET updated_at = clock_timestamp() WHERE id = :id", id=current().id)
+    db.session.expire(current(), ["updated_at"])
     work.announce(PLANS)
