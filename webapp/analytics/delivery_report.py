@@ -165,6 +165,25 @@ def held_senders() -> list[Any]:
     )
 
 
+def held_templates() -> list[Any]:
+    """Returns the templates that nothing is sent with until a person has looked: id, name, hold_reason."""
+    return rows(
+        "SELECT id, name, hold_reason FROM templates WHERE org_id = :org AND hold_reason IS NOT NULL"
+        " ORDER BY lower(name), id LIMIT 100",
+        org=_org(),
+    )
+
+
+def resting_senders() -> list[Any]:
+    """Returns the senders that wait a while before they go on by themselves: id, name, address, rate_limited_until,
+    last_error."""
+    return rows(
+        "SELECT id, name, address, rate_limited_until, last_error FROM senders WHERE org_id = :org AND held_at IS NULL"
+        " AND status IN ('active', 'warming') AND rate_limited_until > now() ORDER BY rate_limited_until, id",
+        org=_org(),
+    )
+
+
 def unknown() -> int:
     """Returns how many sends nobody knows the outcome of, counted to COUNT_LIMIT and one more."""
     return value(

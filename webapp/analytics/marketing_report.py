@@ -6,6 +6,7 @@ from typing import Any
 from webapp.analytics import campaign_report, delivery_report
 from webapp.campaigns import recipients
 from webapp.campaigns.campaigns import Campaign
+from webapp.campaigns.forecast import forecast
 from webapp.platform import tenancy
 from webapp.platform.clock import local, now
 from webapp.platform.db import one, value
@@ -18,13 +19,15 @@ def stats(campaign: Campaign, zone: str) -> dict[str, Any]:
     is planned). Before it begins, pending are the people named for it. zone: the organisation's."""
     totals = campaign_report.totals(campaign.id)
     begun = campaign.status not in ("draft", "scheduled")
+    # Cancelled before it began: nobody was planned, and everybody named is passed over.
+    named = 0 if begun and campaign.started_at else recipients.count(campaign.id)
     return {
         "sent": totals.total_sent,
         "delivered": totals.total_delivered,
         "read": totals.unique_opened,
         "failed": totals.total_failed,
-        "pending": totals.waiting if begun else recipients.count(campaign.id),
-        "skipped": totals.total_skipped,
+        "pending": totals.waiting if begun else named,
+        "skipped": totals.total_skipped + (named if begun else 0),
         "unknown": totals.total_unknown,
         "progress_percentage": round((totals.progress or 0) * 100, 1),
         "estimated_completion_date": _ends(campaign, zone),
@@ -34,6 +37,8 @@ def stats(campaign: Campaign, zone: str) -> dict[str, Any]:
 def _ends(campaign: Campaign, zone: str) -> date | None:
     if campaign.completed_at:
         return local(campaign.completed_at, zone).date()
+    if campaign.status == "scheduled":
+        return forecast(campaign).ends["likely"]
     return value(
         "SELECT max(send_date) FROM campaign_batches WHERE org_id = :org AND campaign_id = :id AND remaining > 0",
         org=tenancy.current_org(), id=campaign.id,

@@ -5,8 +5,6 @@ from typing import Any
 from webapp.platform import tenancy
 from webapp.platform.db import rows
 
-# Words to stop, to start and for help are answered by the house itself.
-BY_ITSELF = "('stop', 'start', 'help')"
 LISTED = 5
 
 
@@ -14,7 +12,7 @@ def somebody() -> list[Any]:
     """Returns what needs a person: kind (campaign, sender, template, unknown or replies), id and name of a thing that is
     held, reason, and n for what is only counted. Nothing is listed that is not there."""
     return rows(
-        f"""
+        """
         (SELECT 'campaign' AS kind, id, name, hold_reason AS reason, 1 AS n FROM campaigns
          WHERE org_id = :org AND status = 'paused' AND hold_reason IS NOT NULL ORDER BY priority, id LIMIT :listed)
         UNION ALL
@@ -28,7 +26,7 @@ def somebody() -> list[Any]:
          WHERE org_id = :org AND status = 'unknown' HAVING count(*) > 0
         UNION ALL
         SELECT 'replies', NULL, NULL, NULL, count(*)::int FROM inbound_messages
-         WHERE org_id = :org AND handled_at IS NULL AND intent NOT IN {BY_ITSELF} HAVING count(*) > 0
+         WHERE org_id = :org AND handled_at IS NULL HAVING count(*) > 0
         """,
         org=tenancy.current_org(), listed=LISTED,
     )  # fmt: skip

@@ -117,6 +117,9 @@ def _begin_on(campaign: Campaign, start: date) -> None:
     campaigns.save(campaign, at_its_day if start > today else {"schedule_type": "immediate"})
 
 
+DONE = {"pause": "paused", "resume": "resumed", "cancel": "cancelled"}
+
+
 def _verb(path: str, verb: Any, summary: str) -> None:
     @marketing_api.route(f"/campaigns/<int:campaign_id>/{path}")
     class Verb(MethodView):
@@ -125,7 +128,7 @@ def _verb(path: str, verb: Any, summary: str) -> None:
         @marketing_api.response(200, envelope(MarketingCampaignSchema))
         def post(self, campaign_id: int) -> Any:
             campaign = verb(campaign_id)
-            return answer(_shown(campaign, _names([campaign])), f"Campaign {path}: done")
+            return answer(_shown(campaign, _names([campaign])), f"Campaign {DONE[path]}")
 
 
 _verb("pause", campaigns.pause, "Stops sending within the batches in flight")

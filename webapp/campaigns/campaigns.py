@@ -152,6 +152,8 @@ def _free_slug(name: str) -> str:
 def move(campaign: Campaign, status: str) -> None:
     """Moves a campaign from state to state. Raises Refused for a move that does not exist."""
     if status not in MOVES[campaign.status]:
+        if status == campaign.status:
+            raise Refused(f"This campaign is {status} already.")
         raise Refused(f"A campaign that is {campaign.status} cannot become {status}.")
     audit.record(f"campaign.{status}", "campaign", campaign.id, before={"status": campaign.status})
     campaign.status = status

@@ -85,7 +85,8 @@ def write(campaign: Campaign) -> int:
 
     Doing it twice adds only who has come since: the audience is unique by lead, the sends by their dedup key.
     """
-    planned, skipped = _freeze(campaign)
+    frozen = _freeze(campaign)
+    planned = sum(frozen.values())
     run(
         "UPDATE campaign_recipients SET state = 'planned' WHERE org_id = :org AND campaign_id = :c AND state = 'added'",
         org=campaign.org_id, c=campaign.id,
@@ -96,12 +97,16 @@ def write(campaign: Campaign) -> int:
     if not planned:
         return 0
     campaign.target_count = (campaign.target_count or 0) + planned
-    tallies.add(campaign.id, (campaign.channels or ["email"])[0], Counter(planned=planned, skipped=skipped))
+    first = (campaign.channels or ["email"])[0]
+    for channel in sorted({channel or first for channel in frozen}):
+        # Who can be reached over none of them is passed over where the campaign begins.
+        without = frozen[None] if channel == first else 0
+        tallies.add(campaign.id, channel, Counter(planned=frozen[channel] + without, skipped=without))
     return planned
 
 
-def _freeze(campaign: Campaign) -> tuple[int, int]:
-    """Writes the audience down. Returns (how many are new in it, how many of those are skipped)."""
+def _freeze(campaign: Campaign) -> Counter[str | None]:
+    """Writes the audience down. Returns how many are new in it by channel; None: those that are skipped."""
     judged = _judged(campaign, Lead.id).subquery()
     state = literal_column("CASE WHEN skip_reason IS NULL THEN 'planned' ELSE 'skipped' END")
     frozen = select(literal(campaign.id), judged.c.id, state, judged.c.channel, judged.c.skip_reason)
@@ -113,9 +118,9 @@ def _freeze(campaign: Campaign) -> tuple[int, int]:
         where=CampaignRecipient.state == "added",
     )
     # Counted where it happens: a million rows do not come back to Python, and those of an earlier run do not count again.
-    written = freeze.returning(CampaignRecipient.state).cte("written")
-    counted = select(func.count(), func.count().filter(written.c.state == "skipped")).select_from(written)
-    return tuple(db.session.execute(counted).one())
+    written = freeze.returning(CampaignRecipient.channel).cte("written")
+    counted = select(written.c.channel, func.count()).group_by(written.c.channel)
+    return Counter(dict(db.session.execute(counted).tuples()))
 
 
 def days_for(campaign: Campaign, channel: str, n: int) -> list[tuple[date, int]]:

@@ -213,7 +213,8 @@ def dmarc_of(sender: Sender, records: Records, verdicts: list[Verdict]) -> Verdi
 
 def bulk(verdicts: list[Verdict]) -> Verdict:
     """Says how this sender stands to what large receivers ask of bulk senders."""
-    missing = [verdict.mechanism for verdict in verdicts if verdict.state == "bad"]
+    # Without a signature there is nothing to be in order.
+    missing = [v.mechanism for v in verdicts if v.state == "bad" or v.mechanism == "DKIM" and v.state != "good"]
     does = "Every message carries one-click unsubscribe, a visible link and a List-Id"
     if missing:
         return Verdict("Bulk sending", "bad", f"{does}; large receivers also want {' and '.join(missing)} in order.")

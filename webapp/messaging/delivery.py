@@ -189,7 +189,7 @@ def _heed(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -> 
     whose = {row.id: row for row in claimed.rows}
     for outcome in told:
         words, code = outcome.message or "", outcome.code or ""
-        words = words if not code or words.startswith(code) else f"{code}: {words}"
+        words = words if not code or code in words else f"{code}: {words}"
         if outcome.effect == "back_off":
             resting.rest(sender.id, words)
         elif outcome.effect == "hold_sender":

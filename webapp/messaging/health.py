@@ -42,7 +42,10 @@ def of(sums: Any) -> Health:
     complaint_rate = sums.complaints / max(sums.sent, 1)
     costs = (
         (ERRORS * min(1, errors / n / ERROR_RATE), f"{errors:,} of {n:,} failed or bounced ({_percent(errors / n)})"),
-        (_complaint_points(complaint_rate), f"{sums.complaints:,} complaints ({_percent(complaint_rate, 2)})"),
+        (
+            _complaint_points(complaint_rate),
+            f"{sums.complaints:,} complaint{'s' * (sums.complaints != 1)} ({_percent(complaint_rate, 2)})",
+        ),
         (UNKNOWN * min(1, sums.unknown / n / UNKNOWN_RATE), f"nobody knows of {sums.unknown:,} whether they went out"),
     )
     trust = n / (n + TRUST)

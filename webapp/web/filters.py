@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from webapp.audience.consents import CHANNEL_WORDS, reason_words
 from webapp.audience.timeline import FACTS
+from webapp.messaging.intents import INTENT_WORDS
 from webapp.platform import clock, organizations
 from webapp.platform.roles import can
 
@@ -95,6 +96,11 @@ def moment(value: datetime | None) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         value.isoformat(), f"{local:%A, %H:%M:%S %Z}", text
     )
+
+
+def intent_words(intent: str) -> str:
+    """What a reply means, as said on screen."""
+    return INTENT_WORDS.get(intent, intent)
 
 
 def clock_time(value: datetime) -> Markup:
@@ -186,6 +192,7 @@ def init_app(app: Flask) -> None:
         fact,
         is_ours,
         reason_words,
+        intent_words,
         channel,
         short_day,
         month,

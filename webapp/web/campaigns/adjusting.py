@@ -26,7 +26,7 @@ def change_limits(campaign_id: int) -> Any:
     campaign, form = campaigns.get(campaign_id), LimitsForm()
     if campaign.status not in adjusting.STATES:
         raise Refused(f"A campaign that is {campaign.status} has no limits to change.")
-    if form.validate() and not form.is_stale(campaign):
+    if form.validate() and not form.is_stale(campaign.updated_at):
         try:
             adjusting.adjust(campaign_id, form.limits())
             say("Limits changed. What has not gone out yet is being planned again.")

@@ -8,7 +8,6 @@ from wtforms import (
     BooleanField,
     DateTimeLocalField,
     Field,
-    HiddenField,
     IntegerField,
     RadioField,
     SelectField,
@@ -28,6 +27,7 @@ from webapp.messaging.templates import Template
 from webapp.platform.clock import from_local, local
 from webapp.platform.errors import Invalid
 from webapp.web.filters import words, zone
+from webapp.web.opened import Opened
 from webapp.web.shell import row_id, show_errors
 
 DAYS = ((1, "Mon"), (2, "Tue"), (3, "Wed"), (4, "Thu"), (5, "Fri"), (6, "Sat"), (7, "Sun"))
@@ -60,7 +60,7 @@ class Ordered(Field):
         self.data = [value for value in valuelist if value] or self.data or ["email"]
 
 
-class LimitsForm(FlaskForm):
+class LimitsForm(Opened, FlaskForm):
     """How much goes out in a day, when and until when."""
 
     priority = SelectField("Priority", coerce=int, choices=PRIORITIES, default=5)
@@ -70,7 +70,6 @@ class LimitsForm(FlaskForm):
     window_days = SelectMultipleField("Days", coerce=int, choices=DAYS, default=list)
     end_at = DateTimeLocalField("Ends", (Optional(), _in_our_time), format=LOCAL)
     late_action = SelectField("What would come later", choices=LATE, default="skip")
-    version = HiddenField()  # when the campaign last changed: a page open since before shows what stands no more
 
     def show_campaign(self, campaign: Campaign | None) -> None:
         """Puts in what does not stand in a campaign as it stands in the form."""
@@ -81,18 +80,7 @@ class LimitsForm(FlaskForm):
         self.window_to.data = _clock(window.get("to"), "24:00")
         self.window_days.data = [day for day in window.get("days", []) if len(window["days"]) < 7]
         self.end_at.data = _naive(campaign.end_at)
-        self.version.data = campaign.updated_at.isoformat() if campaign.updated_at else ""
-
-    def is_stale(self, campaign: Campaign) -> bool:
-        """True if somebody changed the campaign since the form was opened; says so in the form and brings it up to date."""
-        if not self.version.data or self.version.data == campaign.updated_at.isoformat():
-            return False
-        self.version.data = campaign.updated_at.isoformat()
-        words = (
-            "This campaign changed while you had the page open. Look at its limits as they stand, then send this again."
-        )
-        self.form_errors.append(words)
-        return True
+        self.note(campaign.updated_at)
 
     def limits(self) -> dict[str, Any]:
         """Returns the limits as the verbs take them, times in UTC."""

@@ -96,7 +96,7 @@ def failed() -> Table:
             CAMPAIGN,
             Column("status", "Status", lambda r: filters.status(r.Send.status), export=lambda r: r.Send.status, wide=True),
             Column("when", "When", lambda r: filters.moment(r.Send.updated_at), Send.updated_at,
-                   lambda r: r.Send.updated_at.isoformat()),
+                   lambda r: r.Send.updated_at.isoformat(), wide=True),
             Column("what", "Their answer", lambda r: r.Send.error_message or r.Send.error_code or "–", wraps=True),
         ),
         default_sort="-when",

@@ -33,6 +33,8 @@ def _now() -> dict[str, Any]:
         "channels": [queue.channel for queue in queues if any(queue.channel in minute.sent for minute in minutes)],
         "held_campaigns": delivery_report.held_campaigns(),
         "held_senders": delivery_report.held_senders(),
+        "held_templates": delivery_report.held_templates(),
+        "resting": delivery_report.resting_senders(),
         "unknown_count": delivery_report.unknown(),
         "today": today,
         "schedule": delivery_report.schedule(today),

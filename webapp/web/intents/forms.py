@@ -7,12 +7,13 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 
 from webapp.audience.consents import CHANNEL_WORDS
 from webapp.messaging.intents import INTENT_WORDS, IntentRule
+from webapp.web.opened import Opened
 
 MATCH_WORDS = {"is": "The whole message is", "begins": "It begins with", "contains": "It contains"}
 ANY = {"any": "Any channel"} | CHANNEL_WORDS
 
 
-class RuleForm(FlaskForm):
+class RuleForm(Opened, FlaskForm):
     intent = SelectField("Means", choices=list(INTENT_WORDS.items()), validate_choice=False)
     channel = SelectField("Channel", choices=list(ANY.items()), validate_choice=False)
     match = SelectField("Fits if", choices=list(MATCH_WORDS.items()), validate_choice=False)
@@ -26,8 +27,11 @@ class RuleForm(FlaskForm):
             kept = {name: getattr(rule, name) for name in ("intent", "channel", "match", "language", "is_active")}
             kept["words"] = "\n".join(rule.words)
         super().__init__(data=kept)
+        self.note(rule.updated_at if rule else None)
 
     def values(self) -> dict[str, Any]:
         """Returns what `intents.save` takes."""
         lines = (self.words.data or "").splitlines()
-        return {field.name: field.data for field in self if field.name != "csrf_token"} | {"words": lines}
+        return {field.name: field.data for field in self if field.name not in ("csrf_token", "version")} | {
+            "words": lines
+        }

@@ -59,7 +59,7 @@ def edit(intent_id: int) -> Any:
 
 def _edit(rule: IntentRule | None) -> Any:
     form = RuleForm(rule)
-    if request.method == "POST" and form.validate():
+    if request.method == "POST" and form.validate() and not (rule and form.is_stale(rule.updated_at)):
         try:
             saved = intents.save(rule, form.values())
             say("Saved. It counts for what comes from now on.")

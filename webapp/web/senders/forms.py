@@ -22,6 +22,7 @@ from webapp.messaging.sender_fields import Field
 from webapp.messaging.sender_limits import STATUSES
 from webapp.messaging.senders import Sender
 from webapp.web import filters
+from webapp.web.opened import Opened
 from webapp.web.shell import row_id
 
 PORT_WORDS = "A port is a number from 1 to 65535."
@@ -30,7 +31,7 @@ BOUNCES = ("bounce_domain",)
 PLAN = ("started_on", "first", "growth")
 
 
-class _SenderForm(FlaskForm):
+class _SenderForm(Opened, FlaskForm):
     name = StringField("Name recipients see", (InputRequired("Give the name recipients see."),))
     status = SelectField("Status", choices=[(status, filters.words(status)) for status in STATUSES], default="active")
     daily_limit = IntegerField("Messages in 24 hours", (Optional(),))
@@ -49,6 +50,7 @@ def sender_form(provider: str, channel: str, sender: Sender | None, kept: set[st
     plan = {f"warming_{name}": value for name, value in _plan(told).items()}
     data = None if sender is None else told | plan | {"is_default": sender.is_default}
     form = type("SenderForm", (_SenderForm,), made)(data=data)
+    form.note(sender.updated_at if sender else None)
     form.sections = _sections(fields)
     form.hints = {field.name: _hint(field, field.name in kept) for field in fields}
     return form
@@ -99,7 +101,9 @@ def values_of(form: FlaskForm) -> dict[str, Any]:
     """Returns what was typed, as `senders.save` takes it."""
     plan = {name: form.data[f"warming_{name}"] for name in PLAN}
     told = {
-        name: given for name, given in form.data.items() if name != "csrf_token" and not name.startswith("warming_")
+        name: given
+        for name, given in form.data.items()
+        if name not in ("csrf_token", "version") and not name.startswith("warming_")
     }
     if "portfolio_id" in told:
         told["portfolio_id"] = told["portfolio_id"] or None

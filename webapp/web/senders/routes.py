@@ -52,7 +52,7 @@ def edit(sender_id: int) -> Any:
 def _edit(sender: Sender | None, provider: str, channel: str) -> Any:
     kept = set(credentials.still_good(sender.secrets)) if sender else set()
     form = sender_form(provider, channel, sender, kept, sender_reading.written(sender) if sender else {})
-    if request.method == "POST" and form.validate():
+    if request.method == "POST" and form.validate() and not (sender and form.is_stale(sender.updated_at)):
         try:
             saved = senders.save(sender, values_of(form) | {"provider": provider, "channel": channel})
             say("Saved. Test the connection before you send with it.")
@@ -123,7 +123,10 @@ def delete(sender_id: int) -> Any:
 @sender_pages.post("/<int:sender_id>/secret")
 @needs("senders.edit")
 def secret(sender_id: int) -> Any:
-    """Makes a secret of ours anew and shows it, this once."""
+    """Makes a secret of ours anew and shows it, this once; the same page sent again makes no second one."""
     sender = senders.get(sender_id)
     name = request.form.get("name", "")
+    if request.form.get("version", sender.updated_at.isoformat()) != sender.updated_at.isoformat():
+        say("It was made and shown already, and is not shown again. If it is lost, make a new one.", "warning")
+        return go("senders.detail", sender_id=sender_id)
     return _detail(sender, made=(name, senders.renew_secret(sender, name)))

@@ -1,5 +1,6 @@
 """The forms of how an organisation sends."""
 
+from datetime import datetime
 from typing import Any
 
 from flask_wtf import FlaskForm
@@ -9,6 +10,7 @@ from wtforms.validators import InputRequired, NumberRange, Optional
 from webapp.messaging.policy import Policy
 from webapp.messaging.portfolios import TIERS, Portfolio
 from webapp.platform.organizations import QUIET_CHANNELS
+from webapp.web.opened import Opened
 
 TIME = {"type": "time"}
 # In percent on the page, as fractions where they are kept.
@@ -16,10 +18,10 @@ PERCENTS = ("error_rate", "complaint_rate")
 WHOLE = ("error_sample", "soft_bounces", "soft_window", "calls_per_agent")
 
 
-class HoursForm(FlaskForm):
-    """From and to of each channel; both empty for any hour."""
+class HoursForm(Opened, FlaskForm):
+    """From and to of each channel; both empty for any hour. changed_at: when they last changed, as far as one knows."""
 
-    def __init__(self, hours: dict[str, Any] | None = None):
+    def __init__(self, hours: dict[str, Any] | None = None, changed_at: datetime | None = None):
         kept = hours or {}
         super().__init__(
             data={
@@ -28,6 +30,7 @@ class HoursForm(FlaskForm):
                 for end in ("from", "to")
             }
         )
+        self.note(changed_at)
 
     def values(self) -> dict[str, Any]:
         """Returns what was typed, as organizations.set_quiet_hours takes it; of channels that did not stand in the form

@@ -11,6 +11,7 @@ from webapp.messaging.portfolios import Portfolio
 from webapp.platform import clock, organizations
 from webapp.platform.errors import Invalid
 from webapp.web import filters
+from webapp.web.opened import Opened
 from webapp.web.sending.forms import CalendarForm, CapForm, HolidayForm, HoursForm, PolicyForm, PortfolioForm
 from webapp.web.shell import go, needs, render, say, show_errors
 
@@ -31,7 +32,7 @@ def _page(status: int = 200, **forms: FlaskForm) -> Any:
     organization = organizations.current()
     today = clock.local(clock.now(), filters.zone()).date()
     fresh = {
-        "hours": lambda: HoursForm(organization.quiet_hours),
+        "hours": lambda: HoursForm(organization.quiet_hours, organization.updated_at),
         "cap": lambda: CapForm(data=organization.frequency_cap),
         "limits": lambda: PolicyForm(policy.of(organization)),
         "holiday": lambda: HolidayForm(formdata=None, data={"country": organization.country}),
@@ -48,9 +49,10 @@ def _page(status: int = 200, **forms: FlaskForm) -> Any:
 def _save(name: str, form: FlaskForm, verb: Callable[[], Any], words: str, rename: Callable[[str], str] = str) -> Any:
     """Does what a form asks for; where it is refused the page comes back with the form as it was typed.
     Raises Invalid for an empty request, which would empty what is kept."""
-    if not any(field.raw_data for field in form if field.name != "csrf_token"):
+    if not any(field.raw_data for field in form if field.name not in ("csrf_token", "version")):
         raise Invalid({}, "The form came without its fields. Nothing was changed.")
-    if form.validate():
+    is_stale = isinstance(form, Opened) and form.is_stale(organizations.current().updated_at)
+    if not is_stale and form.validate():
         try:
             done = verb()
             say(words if isinstance(words, str) and "{}" not in words else words.format(done))

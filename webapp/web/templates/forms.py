@@ -10,6 +10,7 @@ from wtforms.validators import InputRequired, Length, Optional
 from webapp.messaging.bodies import BODIES, WHATSAPP, WHATSAPP_STATUSES
 from webapp.messaging.templates import CATEGORIES, Template
 from webapp.web.filters import words
+from webapp.web.opened import Opened
 
 TAKES = {"data-takes-tokens": "", "autocomplete": "off"}
 CODE = TAKES | {"data-code": "", "spellcheck": "false"}
@@ -26,13 +27,13 @@ class Lines(Field):
         self.data = valuelist[:PLACES]
 
 
-class _Form(FlaskForm):
+class _Form(Opened, FlaskForm):
     name = StringField("Name", (InputRequired("Give the template a name."), Length(max=120)))
     category = SelectField("Category", choices=[(c, words(c)) for c in CATEGORIES])
 
     def values(self, standing: dict[str, Any] | None) -> dict[str, Any]:
         """Returns the fields as the verb takes them. standing: a WhatsApp message whose other parts are kept."""
-        given = {name: value for name, value in self.data.items() if name != "csrf_token"}
+        given = {name: value for name, value in self.data.items() if name not in ("csrf_token", "version")}
         parts = {part: given.pop(f"whatsapp_{part}") for part in WHATSAPP if f"whatsapp_{part}" in given}
         return given | ({"whatsapp": (standing or {}) | parts} if parts else {})
 

@@ -104,9 +104,10 @@ def _edit(template: Template | None) -> Any:
     kind = template.template_type if template else asked if asked in KINDS else "email"
     form = form_of(kind, template)
     if request.method != "POST":
+        form.note(template.updated_at if template else None)
         if template is None and kind == "email":
             form.html_content.data = STARTER
-    elif form.validate():
+    elif form.validate() and not (template and form.is_stale(template.updated_at)):
         try:
             values = {"template_type": kind} | form.values(template.whatsapp if template else None)
             saved = templates.save(template, values, current_user.local_id)
