@@ -165,6 +165,14 @@ def test_a_secret_of_ours_is_shown_once(visit, cast):
     shown = re.search(r'id="made-secret">([^<]+)', answer.text)[1]
     assert answer.status_code == 200 and shown in secrets_of(cast.org)
     assert shown not in admin.get(address).text
+    # The page with the secret, loaded again, sends the form again: the secret stays what was shown.
+    page = admin.get(address)
+    version = re.search(r'value="verify_token"><input type="hidden" name="version" value="([^"]+)', page.text)[1]
+    again = {"name": "verify_token", "version": version}
+    second = re.search(r'id="made-secret">([^<]+)', admin.post(f"{address}/secret", again).text)[1]
+    assert second != shown and second in secrets_of(cast.org)
+    assert admin.post(f"{address}/secret", again).status_code == 303
+    assert "shown already" in admin.get(address).text and second in secrets_of(cast.org)
     for other in ("access_token", "dkim_private_key", "", "x"):
         assert admin.post(f"{address}/secret", {"name": other}).status_code == 404
 
@@ -180,15 +188,13 @@ def test_a_sender_in_use_is_not_deleted(visit, cast):
     assert answer.status_code == 409 and "Spring offer" in answer.text
     with transaction(cast.org):
         run("UPDATE campaigns SET status = 'cancelled'")
-        # Added anew it would begin with the whole of its daily limit.
-        run("UPDATE senders SET daily_limit = 100")
         run(
-            "INSERT INTO sender_minutes (sender_id, minute, claimed) SELECT id, date_trunc('minute', now()), 90 FROM senders"
+            "INSERT INTO sender_minutes (sender_id, minute, claimed) SELECT id, now() - interval '9 days', 9 FROM senders"
         )
     answer = admin.post(f"{address}/delete")
-    assert answer.status_code == 409 and "delete it tomorrow" in answer.text
+    assert answer.status_code == 409 and "Make it inactive" in answer.text
     with transaction(cast.org):
-        run("UPDATE sender_minutes SET minute = minute - interval '26 hours'")
+        run("DELETE FROM sender_minutes")
     assert admin.post(f"{address}/delete").status_code == 303 and admin.get(address).status_code == 404
     with transaction(cast.org):
         assert value("SELECT count(*) FROM audit_log WHERE action = 'sender.deleted'") == 1

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 from flask_login import current_user
+from markupsafe import Markup
 from sqlalchemy import func, or_, select
 
 from webapp.audience import leads
@@ -39,7 +40,7 @@ def _table() -> Table:
         query=query,
         key=InboundMessage.id,
         columns=(
-            Column("from", "From", lambda r: _name(r) or "Somebody"),
+            Column("from", "From", _from, export=lambda r: _name(r) or "Somebody"),
             Column("text", "Message", lambda r: _short(r.InboundMessage.body), wraps=True,
                    export=lambda r: r.InboundMessage.body),
             Column("intent", "Meaning", lambda r: INTENT_WORDS[r.InboundMessage.intent], wide=True,
@@ -67,6 +68,15 @@ def _table() -> Table:
         id_of=lambda r: r.InboundMessage.id,
         can_export=can(current_user, "leads.export"),
     )  # fmt: skip
+
+
+def _from(row: Any) -> Any:
+    """Who wrote; on a phone, where these have no columns, also what it means and whether it waits."""
+    meaning = INTENT_WORDS[row.InboundMessage.intent]
+    state = filters.words(_state(row.InboundMessage)).lower()
+    return Markup('{}<span class="phone-only text-secondary">{} · {}</span>').format(
+        _name(row) or "Somebody", meaning, state
+    )
 
 
 def _name(row: Any) -> str:
