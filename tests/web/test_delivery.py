@@ -20,7 +20,8 @@ ALL_QUERIES = (
     "GROUP BY 1, 2, 3", "FROM organizations",
     # the last hour; what waits, is being sent, is planned and was sent today; what is held; unknown; today; next days
     "m.minute BETWEEN", "CROSS JOIN LATERAL", "status = 'sending'", "c.channels[1]", "m.minute >=",
-    "c.hold_reason", "held_at IS NOT NULL", "LIMIT %(limit)s) u", "v_daily_campaign_schedule", "b.send_date >",
+    "c.hold_reason", "held_at IS NOT NULL", "FROM templates", "rate_limited_until >", "LIMIT %(limit)s) u",
+    "v_daily_campaign_schedule", "b.send_date >",
 )  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def _freeze(campaign: Campaign) -> Counter[str | None]:
     # Counted where it happens: a million rows do not come back to Python, and those of an earlier run do not count again.
     written = freeze.returning(CampaignRecipient.channel).cte("written")
     counted = select(written.c.channel, func.count()).group_by(written.c.channel)
-    return Counter(dict(db.session.execute(counted).tuples()))
+    return Counter(dict(db.session.execute(counted).all()))
 
 
 def days_for(campaign: Campaign, channel: str, n: int) -> list[tuple[date, int]]:
