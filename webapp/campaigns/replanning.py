@@ -71,11 +71,14 @@ def replan() -> int:
         for day, n in planned:
             sizes[campaign_id][day] += n
     wanted = select(Campaign).where(Campaign.status == "active").order_by(Campaign.id)
-    for campaign in db.session.scalars(wanted).all():
-        write_batches(campaign.id, sizes[campaign.id])
+    live = db.session.scalars(wanted).all()
+    # Sends before batches, as who claims locks them.
+    for campaign in live:
         if late := lateness.settle(campaign):
             moved += late
             work.announce("campaigns")
+    for campaign in live:
+        write_batches(campaign.id, sizes[campaign.id])
     if moved:
         work.announce("campaigns")
     return moved

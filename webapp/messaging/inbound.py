@@ -170,9 +170,8 @@ def _act(message: InboundMessage, send: Any) -> None:
             "evidence": f"{message.from_address} wrote: {message.body[:EVIDENCE]}"}  # fmt: skip
     if message.intent == "stop":
         if message.channel == "email":
-            said["at"] = (
-                now()
-            )  # a Date is what somebody's clock said, and a wrong one must not make their word an old one
+            # A Date is what somebody's clock said, and a wrong one must not make their word an old one.
+            said["at"] = now()
         # Their number and the one we wrote to may be written differently; neither is used any more.
         both = send is not None and send.recipient_address and send.lead_id == message.lead_id
         if both and not wishes.came_back_after(message.channel, message.lead_id, said["at"]):
