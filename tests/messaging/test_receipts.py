@@ -71,9 +71,8 @@ def test_machines_are_known_by_their_names(agent, machine):
     assert is_machine(agent, 3600) == machine
 
 
-def test_machines_are_known_by_their_haste_and_by_what_they_say_they_do():
+def test_machines_are_known_by_their_haste():
     assert is_machine(FIREFOX, 0.5) and not is_machine(FIREFOX, 5) and not is_machine(FIREFOX, None)
-    assert is_machine(FIREFOX, 3600, "prefetch;prerender") and not is_machine(FIREFOX, 3600, "navigate")
 
 
 def test_a_machines_open_stands_apart_and_moves_no_status(post, tx):
@@ -81,9 +80,8 @@ def test_a_machines_open_stands_apart_and_moves_no_status(post, tx):
     with tx():
         receipts.opened(first, ADA | {"user_agent": APPLE_PROXY})
         receipts.opened(first, ADA | {"user_agent": APPLE_PROXY, "ip": "17.0.0.9"})
-        receipts.opened(first, ADA, purpose="prefetch")
         send = send_of(first)
-        assert (send.status, send.open_count, send.machine_open_count, send.opened_at) == ("sent", 0, 3, None)
+        assert (send.status, send.open_count, send.machine_open_count, send.opened_at) == ("sent", 0, 2, None)
         assert counted(campaign_id) == {"machine_opened": 1}
         assert "email_opened" not in facts(send.lead_id) and facts(send.lead_id).count("email_machine_opened") == 1
 

@@ -50,10 +50,10 @@ class EngagementEvent(Tenant, Base):
     )
 
 
-def is_machine(user_agent: str | None, seconds_since_sent: float | None, purpose: str = "") -> bool:
-    """True if a fetch looks like a machine's and not a person's. purpose: the Sec-Purpose or Purpose header."""
+def is_machine(user_agent: str | None, seconds_since_sent: float | None) -> bool:
+    """True if a fetch looks like a machine's and not a person's."""
     agent = (user_agent or "").strip().lower()
-    if agent in ("", "mozilla/5.0") or "prefetch" in purpose.lower():
+    if agent in ("", "mozilla/5.0"):
         return True
     if seconds_since_sent is not None and seconds_since_sent < MACHINE_SECONDS:
         return True
@@ -108,10 +108,10 @@ def _since_sent(send: Any) -> float | None:
     return (now() - send.sent_at).total_seconds() if send.sent_at else None
 
 
-def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
+def opened(send_id: int, seen: dict[str, Any]) -> None:
     """Records that the pixel of a send was fetched. seen: user_agent, ip. Raises NotFound."""
     send = _send(send_id)
-    machine = is_machine(seen.get("user_agent"), _since_sent(send), purpose)
+    machine = is_machine(seen.get("user_agent"), _since_sent(send))
     if not _event(send, "machine_open" if machine else "opened", seen):
         return
     if machine:
@@ -131,14 +131,14 @@ def opened(send_id: int, seen: dict[str, Any], purpose: str = "") -> None:
     _moved(send, Counter(opens=1, opened=int(first)), "opened" if first else None)
 
 
-def clicked(send_id: int, link_id: int, url: str, seen: dict[str, Any], purpose: str = "") -> None:
+def clicked(send_id: int, link_id: int, url: str, seen: dict[str, Any]) -> None:
     """Records that a link of a send was followed. url: where it leads. Raises NotFound.
 
     A person who clicks has read the message, so a first click without an open counts as the open too.
     """
     send = _send(send_id)
     seen = seen | {"url": url, "link_id": link_id}
-    machine = is_machine(seen.get("user_agent"), _since_sent(send), purpose)
+    machine = is_machine(seen.get("user_agent"), _since_sent(send))
     if not _event(send, "machine_click" if machine else "clicked", seen) or machine:
         return
     run(

@@ -23,18 +23,21 @@ from webapp.web.templates.previews import sandboxed
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
-def _purpose() -> str:
-    return request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""
+def _is_asked_for() -> bool:
+    """True where somebody wants to see it: not where a browser looks ahead or asks for the head alone, which changes nothing
+    anywhere. What it fetched ahead it may not keep, so it comes again if it is really asked for."""
+    purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""
+    return request.method == "GET" and "prefetch" not in purpose.lower()
 
 
 @public.get("/t/o/<token>.gif")
 def pixel(token: str) -> Any:
     """The pixel. It is always answered: a broken picture would be seen, a lost receipt is not."""
     try:
-        if request.method == "GET":
+        if _is_asked_for():
             org_id, send_id = signer().unpack("open", token)
             with transaction(org_id):
-                receipts.opened(send_id, seen(), _purpose())
+                receipts.opened(send_id, seen())
     except NotFound:
         pass
     except AWAY:
@@ -48,8 +51,8 @@ def click(token: str) -> Any:
     org_id, send_id, link_id = signer().unpack("click", token)
     with transaction(org_id):
         url = _filled(links.get(link_id).url, send_id)
-        if request.method == "GET":
-            receipts.clicked(send_id, link_id, url, seen(), _purpose())
+        if _is_asked_for():
+            receipts.clicked(send_id, link_id, url, seen())
     return redirect(url, 302)
 
 
