@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 
 import psycopg
 import sqlalchemy.exc
@@ -17,6 +18,7 @@ from webapp.platform.db import db, transaction
 from webapp.platform.embedded import Embedded
 
 THREADS = 16
+COMES_BACK_SECONDS = 60  # in which a database that went away while we start has to be there again
 DEMO_ADMIN = "admin@demo.example"
 
 
@@ -121,16 +123,31 @@ def _port_is_free(port: int) -> None:
             sys.exit(f"Canvass cannot start. PORT {port} is in use: stop what runs there, or set another PORT.")
 
 
+def _ready(app: Flask) -> str | None:
+    """Prepares, and returns the sign-in link. A database that was there and goes away meanwhile is waited for: it is being
+    started anew. Raises sqlalchemy.exc.DBAPIError where it refuses, or does not come back."""
+    until: float | None = None
+    while True:
+        try:
+            prepare(app)
+            return sign_in_link(app)
+        except sqlalchemy.exc.DBAPIError as problem:
+            if until is None and problem.connection_invalidated:
+                until = time.monotonic() + COMES_BACK_SECONDS
+            if until is None or time.monotonic() > until:
+                raise
+            time.sleep(1)
+
+
 def serve(app: Flask) -> None:
     """Runs until Ctrl-C."""
     settings: Settings = app.config["SETTINGS"]
     print("Canvass is starting...", flush=True)
     _port_is_free(settings.port)
     try:
-        prepare(app)
+        link = _ready(app)
     except sqlalchemy.exc.DBAPIError as problem:
         sys.exit(f"Canvass cannot start. The database refused: {str(problem.orig).strip().splitlines()[0]}")
-    link = sign_in_link(app)
     print(f"\n  Canvass is at {settings.base_url}", flush=True)
     if link:
         print(f"  Sign in once with  {link}", flush=True)
