@@ -43,7 +43,7 @@ def all_sent(shared: House, org: int, campaign: int) -> None:
 
 
 def test_two_processes_send_one_campaign_once_and_every_tick_runs_once(shared):
-    org, campaign = begun(shared, "Two processes")
+    org, campaign = begun(shared, "Two processes", pace=10)
     all_sent(shared, org, campaign)
     with transaction(org):
         assert value("SELECT count(DISTINCT split_part(claimed_by, ':', 2)) FROM sends") == 2

@@ -5,6 +5,7 @@ import email.policy
 import re
 import unicodedata
 from dataclasses import dataclass
+from email.errors import MultipartInvariantViolationDefect
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
 from email.utils import parseaddr
@@ -80,7 +81,9 @@ def check_headers(subject: str, name: str, sender: str, own: str, reply_to: str)
         assert mailbox(old, header) == (shown(expected), at)
     assert values["Reply-To"] == reply_to == message.recipient
     assert values["Message-ID"] == message.message_id and values["List-Id"] == "<lone-star.lone.example>"
-    assert not parsed.defects and not any(value.defects for value in values.values())
+    # Of headers alone an older Python says that the parts are missing.
+    missing = [defect for defect in parsed.defects if not isinstance(defect, MultipartInvariantViolationDefect)]
+    assert not missing and not any(value.defects for value in values.values())
 
 
 def test_the_headers_are_the_intended_ones_whatever_people_typed():

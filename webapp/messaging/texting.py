@@ -16,7 +16,7 @@ LIMIT = 1600  # characters: the most that is taken for one message
 NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 # Of a text an address may be written in: a token is stepped over whole, wherever it stands.
 URL = re.compile(
-    rf"""(?P<code>{CODE.pattern})|(?P<url>\bhttps?://(?:\{{\{{.*?\}}\}}|\{{#.*?\#\}}|(?>\{{%.*?%\}})(?!https?://)|[^\s<>"{{}}])+)""",
+    rf"""(?P<code>{CODE.pattern})|(?P<url>\bhttps?://(?:\{{\{{.*?\}}\}}|\{{#.*?\#\}}|\{{%(?:(?!%\}}).)*%\}}(?!https?://)|[^\s<>"{{}}])+)""",
     re.S | re.I,
 )
 # What ends a sentence or a condition does not belong to the address before it.
