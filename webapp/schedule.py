@@ -158,14 +158,18 @@ def clean_up() -> None:
     with transaction():
         organizations = [row.id for row in rows("SELECT id FROM organizations WHERE is_active")]
     for org_id in organizations:
-        with transaction(org_id):
-            confirmations.template()
-            intents.ensure_defaults()
-            idempotency.prune()
-            mailbox.prune()
-            phones.prune()
-            leads.purge()
-            imports.prune()
+        try:
+            with transaction(org_id):
+                confirmations.template()
+                intents.ensure_defaults()
+                idempotency.prune()
+                mailbox.prune()
+                phones.prune()
+                leads.purge()
+                imports.prune()
+        except Exception:
+            # What is odd in one organisation keeps no other from being cleaned; within the hour it is tried again.
+            logger.exception("could not be cleaned up", org_id=org_id)
 
 
 def keep_personas() -> None:
