@@ -2,6 +2,7 @@
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import pytest
@@ -274,3 +275,18 @@ def test_they_count_against_the_sender_and_wait_for_its_limits(cast, tx, lead):
     with tx():
         assert len(letters()) == 2
         assert caps.used(value("SELECT id FROM senders")) == 2
+
+
+def test_two_who_need_the_message_at_once_make_one(app, cast, tx):
+    gate = threading.Barrier(4)
+
+    def need(_: int) -> int:
+        with app.app_context(), transaction(cast.org):
+            value("SELECT 1")
+            gate.wait()
+            return confirmations.template().id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(need, range(4)))) == 1
+    with tx():
+        assert value("SELECT count(*) FROM templates WHERE is_system") == 1

@@ -93,10 +93,7 @@ def _lane(campaign: Campaign, channel: str, n: int, start: date | None) -> Lane:
 
 
 def _allocated(every: list[Lane], mine: list[Any], growth: str) -> dict[Any, Plan]:
-    # What of its own waits is in its demand already.
-    rooms = lanes.rooms(
-        every, lambda people, days: grown(people, days, TIER_DAYS[growth]), but=mine[0][0] if mine else None
-    )
+    rooms = lanes.rooms(every, lambda people, days: grown(people, days, TIER_DAYS[growth]))
     plans = allocate([lane.demand for lane in every], lanes.today(), rooms, lanes.closed_days())
     return {key: plans[key] for key in mine}
 

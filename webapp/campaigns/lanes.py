@@ -5,9 +5,9 @@ Planning, forecasting and claiming read a campaign's limits here and nowhere els
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -32,13 +32,15 @@ _kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
 
 @dataclass(frozen=True)
 class Lane:
-    """demand.key: (campaign id, channel). name: the campaign's. sender: None where the channel has none."""
+    """demand.key: (campaign id, channel). name: the campaign's. sender: None where the channel has none. coming: day -> how
+    many messages beside the demand wait for a moment on it that is known."""
 
     demand: Demand
     name: str
     sender: Sender | None
     hours: Hours
     daily: int | None
+    coming: dict[date, int] = field(default_factory=dict)
 
 
 def today() -> date:
@@ -157,44 +159,38 @@ def live(*, but: int | None = None) -> list[Lane]:
         " ORDER BY c.started_at NULLS LAST, c.id, w.channel",
         but=but,
     )
-    made = []
+    made, coming = [], _coming(but)
     for row in found:
         if row.status == "active" and row.channel:
-            made.append(lane(row, row.channel, row.n, today()))
+            made.append(replace(lane(row, row.channel, row.n, today()), coming=coming[row.id, row.channel]))
         elif row.status == "scheduled" and row.target_count:
             start = local(max(row.scheduled_at, now()), current().timezone).date()
             made.append(lane(row, row.channels[0], row.target_count, start))
     return made
 
 
-def waiting(*, but: int | None = None) -> dict[tuple[int, str], dict[date, int]]:
-    """Returns how many messages of the active campaigns, but for one, wait for a moment that is known: by (campaign id,
-    channel) and the day on which that is."""
+def _coming(but: int | None) -> dict[tuple[int, str], dict[date, int]]:
+    """Returns what is coming on the lanes of the active campaigns but one, by (campaign id, channel)."""
     found = rows(
         "SELECT s.campaign_id, s.channel, GREATEST(s.planned_on, :today) AS day, count(*)::int AS n FROM campaigns c"
         " JOIN sends s ON s.org_id = c.org_id AND s.campaign_id = c.id AND s.status = 'pending'"
         f" WHERE c.status = 'active' AND NOT {MOVABLE} AND c.id IS DISTINCT FROM :but GROUP BY 1, 2, 3",
         today=today(), but=but,
     )  # fmt: skip
-    kept: dict[tuple[int, str], dict[date, int]] = {}
+    coming: dict[tuple[int, str], dict[date, int]] = defaultdict(dict)
     for row in found:
-        kept.setdefault((row.campaign_id, row.channel), {})[row.day] = row.n
-    return kept
+        coming[row.campaign_id, row.channel][row.day] = row.n
+    return coming
 
 
-def rooms(
-    lanes: list[Lane],
-    growth: Callable[[int | None, int], int | None] = lambda people, _: people,
-    *,
-    but: int | None = None,
-) -> Rooms:
-    """Returns how many messages each shared thing takes on a day, less what it took today and what is known to come on it
-    (of every campaign but one). growth: (people a portfolio may write to, days from now) -> people."""
-    base, kept = today(), waiting(but=but)
+def rooms(lanes: list[Lane], growth: Callable[[int | None, int], int | None] = lambda people, _: people) -> Rooms:
+    """Returns how many messages each shared thing takes on a day, less what it took today and what is coming. growth:
+    (people a portfolio may write to, days from now) -> people."""
+    base = today()
     coming: Counter[tuple[Hashable, date]] = Counter()
     for lane in lanes:
         for shared in lane.demand.resources:
-            coming.update({(shared, day): n for day, n in kept.get(lane.demand.key, {}).items()})
+            coming.update({(shared, day): n for day, n in lane.coming.items()})
     by_sender = {lane.sender.id: lane for lane in lanes if lane.sender is not None}
     dailies = {shared: lane.daily for lane in lanes for shared in lane.demand.resources if shared[0] == "campaign"}
     known: dict[Hashable, int | None] = {}

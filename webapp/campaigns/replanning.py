@@ -64,12 +64,9 @@ def replan() -> int:
     plans = allocate([lane.demand for lane in every], lanes.today(), lanes.rooms(every), lanes.closed_days())
     moved = sum(_move(lane, plans[lane.demand.key]) for lane in every if lane.demand.key[1] is not None)
     sizes: dict[int, dict[date, int]] = defaultdict(lambda: defaultdict(int))
-    laid = {lane.demand.key: plans[lane.demand.key].days for lane in every}
-    for (campaign_id, channel), days in lanes.waiting().items():
-        laid[campaign_id, channel] = [*laid.get((campaign_id, channel), ()), *days.items()]
-    for (campaign_id, _), planned in laid.items():
-        for day, n in planned:
-            sizes[campaign_id][day] += n
+    for lane in every:
+        for day, n in [*plans[lane.demand.key].days, *lane.coming.items()]:
+            sizes[lane.demand.key[0]][day] += n
     wanted = select(Campaign).where(Campaign.status == "active").order_by(Campaign.id)
     live = db.session.scalars(wanted).all()
     # Sends before batches, as who claims locks them.

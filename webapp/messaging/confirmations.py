@@ -47,8 +47,11 @@ border-radius:7px;text-decoration:none;font-weight:bold;display:inline-block">Ye
 def template() -> Template:
     """Returns the organisation's confirmation message, made if it has none."""
     own = select(Template).where(Template.is_system, Template.available_tokens.contains(["confirm_url"]))
-    found = db.session.scalar(own.order_by(Template.id).limit(1))
-    if found:
+    if found := db.session.scalar(own.order_by(Template.id).limit(1)):
+        return found
+    # One after the other: two who make it at once would make two, or stumble over each other's name.
+    run("SELECT FROM organizations WHERE id = :org FOR NO KEY UPDATE", org=tenancy.current_org())
+    if found := db.session.scalar(own.order_by(Template.id).limit(1)):
         return found
     taken = set(db.session.scalars(select(Template.slug).where(Template.slug.startswith(SLUG))))
     slug = next(slug for n in count(1) if (slug := f"{SLUG}-{n}" if n > 1 else SLUG) not in taken)
