@@ -52,7 +52,7 @@ class Server:
     connections: int = 0
 
     def __enter__(self) -> "Server":
-        self.closing = threading.Event()
+        self.closing, self.hung_up = threading.Event(), threading.Event()
         self.lock = threading.Lock()
         self.open: list[socket.socket] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -118,6 +118,7 @@ class Server:
         connection.sendall(step.raw)
         if step.drop:
             connection.shutdown(socket.SHUT_WR)
+            self.hung_up.set()
             connection.recv(1)
         return not step.drop
 

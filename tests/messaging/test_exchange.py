@@ -160,6 +160,8 @@ def test_the_door_is_closed_on_the_way(speech):
         outcomes = speech.deliver(server.base, five(speech), time.monotonic() + 5)
         first, second = next(outcomes), next(outcomes)
         server.stop_listening()
+        # Its answer is here before it has hung up.
+        assert server.hung_up.wait(20)
         assert [first.kind, second.kind, *(o.kind for o in outcomes)] == ["accepted"] * 2 + ["released"] * 3
 
 
