@@ -371,7 +371,7 @@ def test_what_is_told_late_or_again_does_not_turn_things_back(app, cast, tx):
             template("PAUSED", 30)] == [True, False, False, True, True]  # fmt: skip
     with tx():
         assert template_states.hold(template_id, "132015: paused")
-    assert not template("REINSTATED", 40) and template("REINSTATED", 1000)
+    assert not template("REINSTATED", 40) and template("REINSTATED", 2000)
 
 
 @pytest.mark.parametrize("by", ["settings", "words"])

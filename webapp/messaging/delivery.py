@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import current_app
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
 from webapp.audience import consents
 from webapp.messaging import (
@@ -34,7 +32,7 @@ from webapp.messaging.templates import TemplateVersion
 from webapp.messaging.texting import TextComposer, trackable_text
 from webapp.messaging.whatsapp import TemplateComposer
 from webapp.platform import courtesy
-from webapp.platform.db import db, transaction
+from webapp.platform.db import AWAY, db, transaction
 from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
@@ -176,7 +174,7 @@ def _record(claimed: Claim, told: list[Outcome], sender: Sender, order: Order) -
                 ended = outcomes.finalise(claimed, told)
                 _heed(claimed, told, sender, order)
             return ended
-        except (OperationalError, InterfaceError, NoConnection):
+        except AWAY:
             # The token makes a repetition safe: what was committed before the connection broke is not found again.
             if time.monotonic() > deadline:
                 raise

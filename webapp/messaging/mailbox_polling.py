@@ -7,21 +7,17 @@ before changes nothing. One that breaks us is flagged for a person and not read 
 import time
 from threading import Event
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
-
 from webapp.messaging import bounce_reading, mail_taking, senders
 from webapp.messaging.bouncing import NotYet
 from webapp.messaging.imap import Mailbox, Place, Unreadable, opened
 from webapp.messaging.senders import Sender
-from webapp.platform.db import rows, run, transaction
+from webapp.platform.db import AWAY, rows, run, transaction
 from webapp.platform.errors import NotFound, Refused
 from webapp.platform.logs import log
 
 SLICE_SECONDS = 30  # how long one mailbox is read before the next one gets its turn; the rest waits for the next tick
 REST_SECONDS = (60, 120, 300, 900, 1800)  # after so many failures in a row
 ERROR = "Mailbox: "  # how a sender's last_error begins where it is ours
-AWAY = (OperationalError, InterfaceError, NoConnection)
 # (organisation, sender) -> (failures in a row, when to try again). Of the process: another leader simply tries at once.
 _resting: dict[tuple[int, int], tuple[int, float]] = {}
 logger = log(__name__)

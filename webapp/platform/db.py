@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from psycopg.errors import UniqueViolation
+from psycopg.errors import IdleInTransactionSessionTimeout, UniqueViolation
 from sqlalchemy import (
     BigInteger,
     ForeignKeyConstraint,
@@ -22,12 +22,18 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 
 from webapp.platform import tenancy
 
 APP_ROLE = "canvass_app"
+AWAY = (OperationalError, InterfaceError, NoConnection)  # what a statement raises while the database is away
+# How long a transaction may ask nothing before the database ends it: a process that was stopped in the middle of one must
+# not hold others up for longer than their leases last.
+IDLE_SECONDS = 20
 NAMES = {
     "pk": "pk_%(table_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -92,11 +98,11 @@ def app_engine_options(url: str, pool_size: int = 12) -> tuple[str, dict[str, An
     """
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     options = {"pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 10, "pool_recycle": 1800}
+    settings = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
     if parsed.query.get("host"):
         parsed = parsed.set(username=APP_ROLE)
-        settings = "-c timezone=UTC"
     else:
-        settings = f"-c timezone=UTC -c role={APP_ROLE}"
+        settings += f" -c role={APP_ROLE}"
     options["connect_args"] = {"options": settings, "application_name": "canvass"}
     return parsed.render_as_string(hide_password=False), options
 
@@ -118,6 +124,16 @@ def _tell_scope(session: Session, _transaction: Any, connection: Any) -> None:
     )
 
 
+@event.listens_for(Engine, "handle_error")
+def _ended_idle(context: ExceptionContext) -> OperationalError | None:
+    """Counts a transaction the database ended because nothing was asked in it as what it is: a connection that is gone."""
+    if not isinstance(context.original_exception, IdleInTransactionSessionTimeout):
+        return None
+    return OperationalError(
+        context.statement, context.parameters, context.original_exception, connection_invalidated=True
+    )
+
+
 @contextmanager
 def transaction(org_id: int | None = None) -> Iterator[Session]:
     """Runs the block as one transaction of one organisation: commits at its end, rolls back if it raises.
@@ -125,7 +141,10 @@ def transaction(org_id: int | None = None) -> Iterator[Session]:
     Any transaction open in this context is ended first, so that the scope told to PostgreSQL is this one.
     """
     session = db.session
-    session.rollback()
+    try:
+        session.rollback()
+    except AWAY:
+        session.remove()
     with tenancy.scope(org_id if org_id is not None else tenancy.current_org()):
         try:
             yield session
@@ -179,6 +198,12 @@ def refresh_statistics(*tables: str) -> None:
     for table in tables:
         with transaction():
             db.session.execute(text("SELECT refresh_statistics(:name)"), {"name": table})
+
+
+def take_time() -> None:
+    """Lets this transaction wait for somebody for as long as it takes, such as one who reads what it has found. For
+    transactions that only read."""
+    run("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def driver_connection() -> Any:

@@ -9,7 +9,7 @@ from flask_login import current_user, login_required
 from flask_wtf import FlaskForm
 
 from webapp.platform import roles, tenancy
-from webapp.platform.db import transaction
+from webapp.platform.db import take_time, transaction
 from webapp.platform.errors import Invalid
 
 
@@ -80,6 +80,7 @@ def stream_csv(name: str, lines: Callable[[], Iterator[str]]) -> Response:
 
     def written() -> Iterator[str]:
         with app.app_context(), transaction(org_id):
+            take_time()
             yield from lines()
 
     response = Response(written(), mimetype="text/csv")

@@ -4,17 +4,14 @@ from typing import Any
 
 from flask import Blueprint, Flask, make_response, render_template, request
 from flask.sessions import SecureCookieSessionInterface
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
-from webapp.platform.db import db
+from webapp.platform.db import AWAY, db
 from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 
 public = Blueprint("public", __name__)
 ADDRESSES = ("/t/", "/u/", "/p/", "/confirm/", "/v/", "/webhooks/")
-AWAY = (OperationalError, InterfaceError, NoConnection)
 AWAY_WORDS = "We cannot look this up just now. Please try again in a few minutes; your link stays good."
 logger = log(__name__)
 

@@ -13,10 +13,10 @@ from webapp.messaging import delivery, links, receipts, senders, templates, toke
 from webapp.messaging.compose import Bodies, Composer, lead_values
 from webapp.messaging.sends import Send
 from webapp.platform import jobs, organizations
-from webapp.platform.db import db, one, transaction
+from webapp.platform.db import AWAY, db, one, transaction
 from webapp.platform.errors import NotFound
 from webapp.platform.signing import signer
-from webapp.web.public.blueprint import AWAY, seen
+from webapp.web.public.blueprint import seen
 from webapp.web.public.decisions import public
 from webapp.web.templates.previews import sandboxed
 

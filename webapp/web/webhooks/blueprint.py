@@ -14,10 +14,9 @@ from webapp.messaging import senders, webhooks
 from webapp.messaging.notices import Garbled
 from webapp.messaging.senders import Sender
 from webapp.platform import problems
-from webapp.platform.db import db, transaction
+from webapp.platform.db import AWAY, db, transaction
 from webapp.platform.errors import Forbidden, NotFound, Refused
 from webapp.platform.logs import log
-from webapp.web.public.blueprint import AWAY
 
 webhook_pages = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 BODY_LIMIT = 1_000_000  # bytes

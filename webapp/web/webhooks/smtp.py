@@ -4,12 +4,10 @@ that the server sent them."""
 from typing import Any
 
 from flask import Blueprint, jsonify, request
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
 from webapp.messaging import mail_webhook
 from webapp.platform import problems
-from webapp.platform.db import db
+from webapp.platform.db import AWAY, db
 from webapp.platform.errors import Refused
 from webapp.platform.logs import log
 
@@ -37,12 +35,13 @@ def _refused(problem: Refused) -> Any:
     return answer
 
 
-@smtp_webhooks.errorhandler(OperationalError)
-@smtp_webhooks.errorhandler(InterfaceError)
-@smtp_webhooks.errorhandler(NoConnection)
 def _away(_problem: Exception) -> Any:
     logger.warning("a message came without the database", path=request.path)
     db.session.remove()
     answer = problems.problem(503, "This cannot be written down just now. Post it again in a minute.")
     answer.headers["Retry-After"] = str(AGAIN_SECONDS)
     return answer
+
+
+for kind in AWAY:
+    smtp_webhooks.register_error_handler(kind, _away)
