@@ -3,6 +3,7 @@
 import pytest
 
 from tests.api.client import data, problem
+from tests.messaging import scripted_imap
 from tests.messaging.scripted_smtp import Server
 from webapp.messaging import credentials, senders
 from webapp.platform.db import rows, run, transaction, value
@@ -91,8 +92,23 @@ def test_the_test_tells_the_providers_words(admin, cast):
         path = f"/senders/{data(admin.post('/senders', SMTP | {'port': server.port}), 201)['id']}"
         said = data(admin.post(f"{path}/test"))
     assert said["reachable"] and said["provider_said"].startswith("250 ")
+    assert said["mailbox_readable"] is said["mailbox_said"] is None
     assert data(admin.get(path))["last_connected_at"]
     assert data(admin.post(f"{path}/test"))["reachable"] is False and data(admin.get(path))["last_error"]
+
+
+def test_the_test_opens_the_mailbox_too(admin, cast):
+    with Server() as server, scripted_imap.Server() as mailbox:
+        mailbox.put(b"Subject: One\r\n\r\n"), mailbox.put(b"Subject: Seen\r\n\r\n", "\\Seen")
+        imap = {"imap_host": "127.0.0.1", "imap_port": mailbox.port, "imap_tls": "none", "imap_username": "desk"}
+        path = f"/senders/{data(admin.post('/senders', SMTP | imap | {'port': server.port, 'imap_password': 'wrong'}), 201)['id']}"
+        said = data(admin.post(f"{path}/test"))
+        assert (said["reachable"], said["mailbox_readable"]) == (True, False)
+        assert said["mailbox_said"] in data(admin.get(path))["last_error"]
+        data(admin.put(path, {"imap_password": "secret"}))
+        said = data(admin.post(f"{path}/test"))
+        assert (said["mailbox_readable"], said["mailbox_said"]) == (True, "1 unread message in INBOX")
+        assert data(admin.get(path))["last_error"] is None and not mailbox.folders["INBOX"][0].flags
 
 
 def test_a_sender_is_held_released_made_default_and_deleted(admin, cast):

@@ -1,12 +1,14 @@
 """Senders on screen: every kind is made and changed, tells how it is doing, and no secret of it is ever seen again."""
 
 import re
+from collections import Counter
 
 import pytest
 
+from tests.messaging import scripted_imap
 from tests.messaging.scripted_smtp import Server
 from tests.web.visitor import Visitor, form_of
-from webapp.messaging import credentials, senders
+from webapp.messaging import credentials, meters, senders
 from webapp.platform.db import one, rows, run, transaction, value
 
 SECRET = "tops3cret-Word"
@@ -134,13 +136,35 @@ def test_a_messaging_service_stands_for_a_number(visit, cast):
 def test_the_test_says_what_the_provider_says(visit, cast):
     admin = visit("admin")
     with Server() as server:
-        address = made(admin, SMTP | {"port": str(server.port), "password": ""})
+        address = made(admin, SMTP | {"port": str(server.port), "password": "", "imap_host": ""})
         admin.post(f"{address}/test")
         assert "is reachable: 250" in admin.get(address).text
     admin.post(f"{address}/test")
     assert "cannot be reached" in admin.get(address).text
     with transaction(cast.org):
         assert value("SELECT last_error IS NOT NULL AND last_connected_at IS NOT NULL FROM senders")
+
+
+def test_what_a_provider_took_counts_as_reached(visit, cast):
+    admin = visit("admin")
+    address = made(admin, SMTP)
+    reached = re.compile(r"<dt>Last reached</dt><dd>(.*?)</dd>")
+    assert reached.search(admin.get(address).text)[1] == "–"
+    with transaction(cast.org):
+        meters.count(value("SELECT id FROM senders"), Counter(sent=1))
+    assert "just now" in reached.search(admin.get(address).text)[1]
+
+
+def test_the_test_says_whether_the_mailbox_can_be_read(visit, cast):
+    admin = visit("admin")
+    with Server() as server, scripted_imap.Server(login=("desk", "other")) as mailbox:
+        imap = {"imap_host": "127.0.0.1", "imap_port": str(mailbox.port), "imap_tls": "none", "imap_username": "desk"}
+        address = made(admin, SMTP | imap | {"port": str(server.port), "password": "", "imap_password": "secret"})
+        admin.post(f"{address}/test")
+        assert "Its mailbox cannot be read: 127.0.0.1" in admin.get(address).text
+        mailbox.login = ("desk", "secret")
+        admin.post(f"{address}/test")
+        assert "Its mailbox can be read: no unread messages in INBOX" in admin.get(address).text
 
 
 def test_a_held_sender_says_why_and_is_let_go_on(visit, cast):

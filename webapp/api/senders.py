@@ -9,13 +9,11 @@ from sqlalchemy import select
 
 from webapp.api.face import PageArgs, answer, envelope, needs, paged, room
 from webapp.api.reading import id_field
-from webapp.messaging import credentials, health, providers, sender_figures, sender_reading, senders, warming
-from webapp.messaging.providers.smtp import Unreachable
+from webapp.messaging import connection_test, credentials, health, sender_figures, sender_reading, senders, warming
 from webapp.messaging.sender_fields import FIELDS, PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
 from webapp.messaging.senders import CHANNELS, Sender
 from webapp.platform import clock
-from webapp.platform.errors import Refused
 from webapp.platform.organizations import current as current_organization
 
 sender_api = room("senders", "/senders", "The identities messages go out under")
@@ -155,17 +153,11 @@ class Test(MethodView):
     @needs("senders.edit")
     @sender_api.response(200, envelope(None))
     def post(self, sender_id: int) -> Any:
-        """Connects to the provider. Returns whether it was reached and what it said."""
-        sender = senders.get(sender_id)
-        provider = providers.REGISTRY.get(sender.provider)
-        if provider is None:
-            raise Refused("Senders of this provider cannot be tested on this installation.")
-        try:
-            said, reached = provider.check(sender), True
-        except Unreachable as problem:
-            said, reached = str(problem), False
-        senders.note_test(sender, None if reached else said)
-        return answer({"reachable": reached, "provider_said": said}, "Sender tested")
+        """Connects to the provider. Returns whether it was reached and what it said, and the same of the mailbox, null
+        where there is none."""
+        told = connection_test.test(senders.get(sender_id))
+        found = {"reachable": told.reached, "provider_said": told.said}
+        return answer(found | {"mailbox_readable": told.readable, "mailbox_said": told.mailbox}, "Sender tested")
 
 
 @sender_api.route("/<int:sender_id>/hold")

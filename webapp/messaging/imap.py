@@ -49,11 +49,14 @@ class Mailbox:
                 return name
         return None
 
-    def unseen(self) -> Iterator[tuple[str, bytes]]:
-        """Yields (uid, message) of each message that nobody has read, without marking it; what is flagged is left to
-        people. A long message is cut after LIMIT bytes."""
+    def waiting(self) -> list[str]:
+        """Returns the uids of the messages that nobody has read; what is flagged is left to people."""
         (found,) = _ok(self.server.uid("SEARCH", "UNSEEN", "UNFLAGGED"))[:1] or [b""]
-        uids = (found or b"").decode("ascii").split()
+        return (found or b"").decode("ascii").split()
+
+    def unseen(self) -> Iterator[tuple[str, bytes]]:
+        """Yields (uid, message) of each message that waits, without marking it. A long one is cut after LIMIT bytes."""
+        uids = self.waiting()
         for start in range(0, len(uids), BATCH):
             yield from self._fetched(uids[start : start + BATCH])
 

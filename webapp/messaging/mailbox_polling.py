@@ -34,6 +34,13 @@ def place_of(sender: Sender) -> Place | None:
     return Place(config["host"], port, tls, config.get("username") or "", password, config.get("folder") or "INBOX")
 
 
+def check(place: Place) -> str:
+    """Opens a mailbox. Returns what a person is told of it. Raises Unreadable."""
+    with opened(place) as mailbox:
+        n = len(mailbox.waiting())
+    return f"{n or 'no'} unread message{'' if n == 1 else 's'} in {place.folder}"
+
+
 def poll(org_id: int, stopping: Event) -> int:
     """Reads the mailboxes of an organisation that are not at rest. Returns how many messages were done with.
 

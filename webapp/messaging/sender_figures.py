@@ -5,7 +5,7 @@ from typing import Any
 
 from webapp.messaging.meters import MEASURES
 from webapp.platform import clock, tenancy
-from webapp.platform.db import one, rows
+from webapp.platform.db import one, rows, value
 
 # Never below nothing: what is unknown today may be taken back next month.
 SUMS = ", ".join(f"GREATEST(COALESCE(sum({name}), 0), 0)::int AS {name}" for name in MEASURES)
@@ -33,6 +33,14 @@ def weeks() -> dict[int, Any]:
         org=tenancy.current_org(),
     )  # fmt: skip
     return {row.id: row for row in found}
+
+
+def last_sent_at(sender_id: int) -> datetime | None:
+    """Returns the minute in which a sender's provider last took a message; None where it never did."""
+    return value(
+        "SELECT minute FROM sender_minutes WHERE org_id = :org AND sender_id = :id AND sent > 0 ORDER BY minute DESC LIMIT 1",
+        org=tenancy.current_org(), id=sender_id,
+    )  # fmt: skip
 
 
 def by_hour(sender_id: int) -> list[tuple[datetime, Any]]:

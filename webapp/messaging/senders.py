@@ -10,7 +10,7 @@ from webapp.audience.leads import one_of
 from webapp.messaging import credentials, portfolios, sender_fields, sender_limits, sender_reading
 from webapp.messaging.sender_fields import PROVIDERS, Field
 from webapp.messaging.sender_limits import STATUSES
-from webapp.platform import audit, clock, work
+from webapp.platform import audit, work
 from webapp.platform.db import Base, Changing, Tenant, child_of, db, of_organization, rows, run, value
 from webapp.platform.errors import Invalid, NotFound, Refused
 from webapp.platform.organizations import PLANS
@@ -251,14 +251,6 @@ def let_go_on(sender_id: int) -> bool:
     if freed:
         audit.record("sender.released", "sender", sender_id)
     return freed
-
-
-def note_test(sender: Sender, problem: str | None) -> None:
-    """Keeps how a test of a sender's connection went: None for well, or what was wrong."""
-    sender.last_error = problem[:1000] if problem else None
-    if problem is None:
-        sender.last_connected_at, sender.rate_limited_until = clock.now(), None
-    db.session.flush()
 
 
 def webhook_address(sender: Sender, base_url: str) -> str:

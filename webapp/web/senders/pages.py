@@ -65,6 +65,7 @@ def detail(sender: Sender) -> dict[str, Any]:
     today = clock.local(clock.now(), filters.zone()).date()
     hours = [(clock.local(hour, filters.zone()), sums) for hour, sums in sender_figures.by_hour(sender.id)]
     return {
+        "reached": max(filter(None, (sender.last_connected_at, sender_figures.last_sent_at(sender.id))), default=None),
         "sender": sender, "state": state(sender), "day": day, "week": week, "health": health.of(week),
         "limit": warming.daily_limit_on(sender, today), "hours": hours, "today": today, "chart": _chart(hours),
         "course": warming.course(sender, today), "problems": sender_figures.problems(sender.id),

@@ -5,10 +5,9 @@ from typing import Any
 from flask import current_app, request, url_for
 from flask_login import current_user
 
-from webapp.messaging import credentials, providers, sender_fields, sender_reading, senders
-from webapp.messaging.providers.smtp import Unreachable
+from webapp.messaging import connection_test, credentials, sender_reading, senders
 from webapp.messaging.senders import Sender
-from webapp.platform.errors import Invalid, Refused
+from webapp.platform.errors import Invalid
 from webapp.platform.roles import can
 from webapp.web.senders import pages
 from webapp.web.senders.forms import sender_form, values_of
@@ -70,15 +69,11 @@ def _edit(sender: Sender | None, provider: str, channel: str) -> Any:
 @needs("senders.edit")
 def test(sender_id: int) -> Any:
     sender = senders.get(sender_id)
-    provider = providers.REGISTRY.get(sender.provider)
-    if provider is None:
-        raise Refused(f"{sender_fields.PROVIDER_WORDS[sender.provider]} cannot be tested on this installation.")
-    try:
-        say(f"{sender.name} is reachable: {provider.check(sender)}")
-        senders.note_test(sender, None)
-    except Unreachable as problem:
-        senders.note_test(sender, str(problem))
-        say(f"{sender.name} cannot be reached: {problem}", "danger")
+    told = connection_test.test(sender)
+    words = f"{sender.name} {'is reachable' if told.reached else 'cannot be reached'}: {told.said}"
+    if told.mailbox:
+        words = f"{words.rstrip('.')}. Its mailbox {'can' if told.readable else 'cannot'} be read: {told.mailbox}"
+    say(words, "danger" if told.problem else "success")
     return go("senders.detail", sender_id=sender_id)
 
 
