@@ -116,7 +116,8 @@ class _Dialogue:
             raise Gone
 
     def _capability(self, _rest: str) -> None:
-        self._say("* CAPABILITY IMAP4rev1" + " MOVE" * self.server.moves)
+        # As Dovecot: what it can do with a mailbox it says to whom it knows.
+        self._say("* CAPABILITY IMAP4rev1" + " MOVE" * (self.server.moves and self.signed_in))
 
     def _login(self, rest: str) -> str:
         self.signed_in = tuple(re.findall(r'"?([^" ]+)"?', rest)) == self.server.login

@@ -38,7 +38,9 @@ class Mailbox:
         self.server = server
         _ok(server.login(place.username, place.password))
         _ok(server.select(_quoted(place.folder)))
-        self.handled = self._folder_for_handled() if "MOVE" in server.capabilities else None
+        # Asked anew: before they know who asks, many servers name only part of what they can.
+        offered = b" ".join(part or b"" for part in _ok(server.capability())).upper().split()
+        self.handled = self._folder_for_handled() if b"MOVE" in offered else None
         if self.handled == place.folder:
             self.handled = None
 
