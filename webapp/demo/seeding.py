@@ -27,7 +27,7 @@ from webapp.demo.materials import Materials
 from webapp.demo.people import Person
 from webapp.platform import organizations, tenancy, users
 from webapp.platform.clock import now as clock_now
-from webapp.platform.db import db, run, transaction
+from webapp.platform.db import db, run, take_time, transaction
 from webapp.platform.logs import log
 from webapp.platform.organizations import Organization
 from webapp.platform.users import User
@@ -57,6 +57,7 @@ def seed() -> bool:
         run("SELECT pg_advisory_xact_lock(:lock)", lock=LOCK)
         if _exists("demo-insurance"):
             return False
+        take_time()
         now, rng = clock_now(), Random(SEED)
         demo = _organization("Demo Insurance", "America/Chicago", now)
         with _inside(demo):

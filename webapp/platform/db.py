@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -31,9 +32,10 @@ from webapp.platform import tenancy
 
 APP_ROLE = "canvass_app"
 AWAY = (OperationalError, InterfaceError, NoConnection)  # what a statement raises while the database is away
-# How long a transaction may ask nothing before the database ends it: a process that was stopped in the middle of one must
-# not hold others up for longer than their leases last.
-IDLE_SECONDS = 20
+# How long `transaction` may ask nothing before the database ends it: a process that was stopped in the middle of one must
+# not hold others up for longer than their leases last. What a browser asks for has no such end: it may be slow to send.
+SILENT_SECONDS = 20
+_ends_silent: ContextVar[bool] = ContextVar("ends_silent", default=False)
 NAMES = {
     "pk": "pk_%(table_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -98,11 +100,11 @@ def app_engine_options(url: str, pool_size: int = 12) -> tuple[str, dict[str, An
     """
     parsed = make_url(url).set(drivername="postgresql+psycopg")
     options = {"pool_pre_ping": True, "pool_size": pool_size, "max_overflow": 10, "pool_recycle": 1800}
-    settings = f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
     if parsed.query.get("host"):
         parsed = parsed.set(username=APP_ROLE)
+        settings = "-c timezone=UTC"
     else:
-        settings += f" -c role={APP_ROLE}"
+        settings = f"-c timezone=UTC -c role={APP_ROLE}"
     options["connect_args"] = {"options": settings, "application_name": "canvass"}
     return parsed.render_as_string(hide_password=False), options
 
@@ -119,8 +121,15 @@ def init_app(app: Flask, owner_url: str, pool_size: int = 12) -> None:
 def _tell_scope(session: Session, _transaction: Any, connection: Any) -> None:
     """Tells PostgreSQL the scope; local to the transaction, because a pooled connection outlives it."""
     connection.execute(
-        text("SELECT set_config('app.org_id', :org, true), set_config('app.runner', :runner, true)"),
-        {"org": str(tenancy.current_org() or ""), "runner": "on" if tenancy.is_runner() else ""},
+        text(
+            "SELECT set_config('app.org_id', :org, true), set_config('app.runner', :runner, true),"
+            " set_config('idle_in_transaction_session_timeout', :silent, true)"
+        ),
+        {
+            "org": str(tenancy.current_org() or ""),
+            "runner": "on" if tenancy.is_runner() else "",
+            "silent": f"{SILENT_SECONDS if _ends_silent.get() else 0}s",
+        },
     )
 
 
@@ -135,8 +144,18 @@ def _ended_idle(context: ExceptionContext) -> OperationalError | None:
 
 
 @contextmanager
+def _ending_silent() -> Iterator[None]:
+    before = _ends_silent.set(True)
+    try:
+        yield
+    finally:
+        _ends_silent.reset(before)
+
+
+@contextmanager
 def transaction(org_id: int | None = None) -> Iterator[Session]:
-    """Runs the block as one transaction of one organisation: commits at its end, rolls back if it raises.
+    """Runs the block as one transaction of one organisation: commits at its end, rolls back if it raises. Nothing in it
+    may wait for anybody but the database (see `take_time`).
 
     Any transaction open in this context is ended first, so that the scope told to PostgreSQL is this one.
     """
@@ -145,7 +164,7 @@ def transaction(org_id: int | None = None) -> Iterator[Session]:
         session.rollback()
     except AWAY:
         session.remove()
-    with tenancy.scope(org_id if org_id is not None else tenancy.current_org()):
+    with tenancy.scope(org_id if org_id is not None else tenancy.current_org()), _ending_silent():
         try:
             yield session
             session.commit()
@@ -201,8 +220,8 @@ def refresh_statistics(*tables: str) -> None:
 
 
 def take_time() -> None:
-    """Lets this transaction wait for somebody for as long as it takes, such as one who reads what it has found. For
-    transactions that only read."""
+    """Lets this transaction wait for as long as it takes, such as for somebody who reads what it has found. For those that
+    hold nothing anybody else waits for."""
     run("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 

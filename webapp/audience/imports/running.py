@@ -23,7 +23,7 @@ from webapp.audience.imports.merging import Merge
 from webapp.audience.imports.staging import MANY
 from webapp.audience.imports.tables import Import, ImportFile
 from webapp.platform import audit, tenancy, work
-from webapp.platform.db import db, one, refresh_statistics, run, transaction, value
+from webapp.platform.db import db, one, refresh_statistics, run, take_time, transaction, value
 from webapp.platform.errors import Invalid, Refused
 from webapp.platform.logs import log
 from webapp.platform.organizations import current as current_organization
@@ -130,6 +130,7 @@ def _attempt(claim: Claim) -> None:
     for clash in range(1, MAX_CLASHES + 1):
         try:
             with transaction(), _acting_for(claim):
+                take_time()  # to open a large workbook, for one
                 touched = _work(claim)
             if touched > MANY:
                 refresh_statistics("leads", "consents", "lead_events", "policies")
