@@ -68,6 +68,33 @@ def test_what_is_forecast_is_what_is_planned(cast, tx):
         assert all(row.at == lanes.day_start(row.planned_on) for row in planned[1:])
 
 
+def test_whose_turn_it_is_not_by_the_frequency_cap_is_forecast_for_their_day(cast, tx):
+    first = desk.started(cast.org, 3)
+    desk.settle(cast.org, first, ["accepted", "accepted", "rejected"])
+    with tx():
+        for number in (7, 8):
+            desk.add_lead(number)
+        organizations.set_frequency_cap(1, 7)
+        campaign_id = desk.draft("Second").id
+        told = forecast(campaigns.get(campaign_id))
+        today, turn = lanes.today(), lanes.today() + timedelta(days=7)
+        assert [(day.on, day.n) for day in told.days] == [(today, 3), (turn, 2)] and told.recipients == 5
+        assert told.notes[0] == (
+            f"2 people had as many messages lately as one may get: their turn is from {turn.day} {turn:%b} on."
+        )
+        campaigns.get(campaign_id).daily_send_limit = 2
+        drawn = [(day.on, day.n) for day in forecast(campaigns.get(campaign_id)).days]
+        assert [n for _, n in drawn] == [2, 1, 2] and drawn[-1][0] == turn
+    desk.start(cast.org, campaign_id)
+    with transaction(cast.org):
+        held = outbox.claim(campaign_id, "email", "test", limits=Limits(today, frequency=(1, 7)))
+        assert (len(held.rows), held.waiting) == (0, 2)
+    replanned(cast.org)
+    with tx():
+        assert drawn == [(on, n) for on, _, n in batches(campaign_id)]
+        assert drawn == [(day.on, day.n) for day in forecast(campaigns.get(campaign_id)).days]
+
+
 def test_a_changed_limit_moves_what_is_left_and_nothing_that_went(cast, tx):
     campaign_id = campaign_of(cast.org, 20, 4)
     desk.start(cast.org, campaign_id)

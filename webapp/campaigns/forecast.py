@@ -1,7 +1,7 @@
 """Forecast: the plan of a campaign before it is launched, made by the very code that plans, and written nowhere."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from webapp.platform.clock import local, now
 from webapp.platform.db import rows
 from webapp.platform.organizations import current
 
+Wanted = Counter[tuple[str, date | None]]  # (channel, the first day it may go; None for any) -> people
 # A portfolio that uses half of its limit and keeps its quality is let up one tier: at best within two days, as a rule
 # within a week; at worst it stays where it is.
 TIER_DAYS = {"slow": None, "likely": 7, "fast": 2}
@@ -48,16 +49,17 @@ class Forecast:
 def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
     """Returns how a campaign would go out beside the others. start: its first day, its own (or today) if not given. The
     campaign may be one that was never saved."""
-    judged = _left(campaign) if campaign.started_at else plan.by_channel(campaign)
+    judged = [] if campaign.started_at else plan.by_channel(campaign)
     skipped = Counter({reason: n for reason, _, n in judged if reason})
-    own = [_lane(campaign, channel, n, start) for _, channel, n in judged if channel]
+    wanted = _left(campaign) if campaign.started_at else _wanted(campaign, judged)
+    own = [_lane(campaign, channel, n, start, day) for (channel, day), n in wanted.items()]
     every = [*lanes.live(but=campaign.id), *own]
     mine = [lane.demand.key for lane in own]
     made = {growth: _allocated(every, mine, growth) for growth in TIER_DAYS}
     days: Counter[date] = Counter()
     for lane_plan in made["slow"].values():
         days.update(dict(lane_plan.days))
-    notes = [*_behind(every, made["slow"]), *_obstacles(own, made["slow"])]
+    notes = [*_turns(wanted), *_behind(every, made["slow"]), *_obstacles(own, made["slow"])]
     if campaign.end_at and (campaign.late_action or "skip") == "skip":
         last = local(campaign.end_at, current().timezone).date()
         if late := sum(n for on, n in days.items() if on > last):
@@ -73,23 +75,35 @@ def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
     )
 
 
-def _left(campaign: Campaign) -> list[tuple[str | None, str | None, int]]:
-    """Returns (no reason, channel, people) of what a campaign under way has still to send."""
+def _wanted(campaign: Campaign, judged: list[tuple[str | None, str | None, int]]) -> Wanted:
+    """Returns whom a draft will reach: those whose turn it is not by the frequency cap, on the day it is."""
+    wanted: Wanted = Counter({(channel, None): n for _, channel, n in judged if channel})
+    if cap := lanes.frequency_of(current()):
+        for channel, day, n in plan.turns(campaign, *cap):
+            wanted += {(channel, day): n}
+            wanted[channel, None] -= n
+    return +wanted
+
+
+def _left(campaign: Campaign) -> Wanted:
+    """Returns what a campaign under way has still to send: what waits for a moment that is known, on its day."""
     found = rows(
-        "SELECT channel, count(*) AS n FROM sends WHERE org_id = :org AND campaign_id = :c AND status = 'pending' GROUP BY 1",
+        f"SELECT channel, CASE WHEN NOT {lanes.MOVABLE} THEN planned_on END AS day, count(*)::int AS n FROM sends s"
+        " WHERE org_id = :org AND campaign_id = :c AND status = 'pending' GROUP BY 1, 2 ORDER BY 2 NULLS FIRST, 1",
         org=campaign.org_id, c=campaign.id,
     )  # fmt: skip
-    return [(None, row.channel, row.n) for row in found]
+    return Counter({(row.channel, row.day): row.n for row in found})
 
 
 def _until(made: Plan, last: date) -> Plan:
     return Plan([(on, n) for on, n in made.days if on <= last], 0, made.behind)
 
 
-def _lane(campaign: Campaign, channel: str, n: int, start: date | None) -> Lane:
-    zone = current().timezone
-    begins = start or (local(campaign.scheduled_at, zone).date() if campaign.scheduled_at else None)
-    return lanes.lane(campaign, channel, n, max(begins or lanes.today(), local(now(), zone).date()))
+def _lane(campaign: Campaign, channel: str, n: int, start: date | None, not_before: date | None) -> Lane:
+    begins = start or (local(campaign.scheduled_at, current().timezone).date() if campaign.scheduled_at else None)
+    days = [day for day in (begins, not_before, lanes.today()) if day]
+    own = lanes.lane(campaign, channel, n, max(days))
+    return replace(own, demand=replace(own.demand, key=(*own.demand.key, not_before)))
 
 
 def _allocated(every: list[Lane], mine: list[Any], growth: str) -> dict[Any, Plan]:
@@ -113,6 +127,15 @@ def _end(plans: dict[Any, Plan]) -> date | None:
     if any(lane_plan.left for lane_plan in plans.values()):
         return None
     return max((lane_plan.days[-1][0] for lane_plan in plans.values() if lane_plan.days), default=None)
+
+
+def _turns(wanted: Wanted) -> list[str]:
+    waits = sum(n for (_, day), n in wanted.items() if day and day > lanes.today())
+    first = min((day for _, day in wanted if day and day > lanes.today()), default=None)
+    if not waits or not first:
+        return []
+    who = "1 person had" if waits == 1 else f"{waits:,} people had"
+    return [f"{who} as many messages lately as one may get: their turn is from {first.day} {first:%b} on."]
 
 
 def _behind(every: list[Lane], plans: dict[Any, Plan]) -> list[str]:
@@ -143,16 +166,14 @@ def spans(days: list[date]) -> str:
 
 
 def _obstacles(own: list[Lane], plans: dict[Any, Plan]) -> list[str]:
-    notes = [f"There is no sender for {lane.demand.key[1]}." for lane in own if lane.sender is None]
+    without = dict.fromkeys(lane.demand.key[1] for lane in own if lane.sender is None)
+    notes = [f"There is no sender for {channel}." for channel in without]
     organization = current()
     if any(windows.next_open(lane.hours, organization.timezone, organization.country, now()) is None for lane in own):
         notes.append("Its window and the quiet hours leave no time in which it may go out.")
-    for lane in own:
-        left = plans[lane.demand.key].left
-        if left:
-            notes.append(f"{left:,} messages find no day at all: there is no room for them under these limits.")
-        due, days = lane.demand.due, plans[lane.demand.key].days
-        late = sum(n for day, n in days if due and day > due)
-        if late:
-            notes.append(f"{late:,} messages would come after the end of the campaign.")
+    if left := sum(made.left for made in plans.values()):
+        notes.append(f"{left:,} messages find no day at all: there is no room for them under these limits.")
+    due = own[0].demand.due if own else None
+    if late := sum(n for made in plans.values() for day, n in made.days if due and day > due):
+        notes.append(f"{late:,} messages would come after the end of the campaign.")
     return notes

@@ -114,12 +114,13 @@ def limits(campaign: Any, channel: str, sender: Any, people: int | None) -> Limi
         rate=rate_of(sender),
         portfolio_id=sender.portfolio_id if channel == "whatsapp" else None,
         people=people if channel == "whatsapp" else None,
-        frequency=_frequency(organization),
+        frequency=frequency_of(organization),
         hours=hours_of(channel, campaign.send_window),
     )
 
 
-def _frequency(organization: Organization) -> tuple[int, int] | None:
+def frequency_of(organization: Organization) -> tuple[int, int] | None:
+    """Returns how much marketing one lead may get, as (messages, days); None for no limit."""
     cap = organization.frequency_cap or {}
     return (cap["sends"], cap["days"]) if cap.get("sends") and cap.get("days") else None
 

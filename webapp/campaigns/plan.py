@@ -16,6 +16,7 @@ from webapp.campaigns.allocation import allocate
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.recipients import CampaignRecipient
 from webapp.messaging import tallies
+from webapp.messaging.judging import LATELY, TURN
 from webapp.platform import tenancy
 from webapp.platform.clock import now
 from webapp.platform.db import db, rows, run
@@ -77,6 +78,17 @@ def by_channel(campaign: Campaign) -> list[tuple[str | None, str | None, int]]:
         judged.c.skip_reason, judged.c.channel
     )
     return [tuple(row) for row in db.session.execute(counted)]
+
+
+def turns(campaign: Campaign, most: int, days: int) -> list[tuple[str, date, int]]:
+    """Returns (channel, day, people) of those who will be reached, and had `most` messages in the last `days` days: when it
+    is their turn again."""
+    judged = _judged(campaign, Lead.org_id, Lead.id.label("lead_id"), literal(0).label("id")).cte("p")
+    day = text(f"CAST(({TURN[1]}) AT TIME ZONE :zone AS date) AS day")
+    found = select(literal_column("p.channel"), day, func.count()).select_from(text(f"p {LATELY}")).add_cte(judged)
+    found = found.where(text(f"p.channel IS NOT NULL AND {TURN[0]}")).group_by(text("1, 2")).order_by(text("2, 1"))
+    given = {"frequency_n": most, "frequency_days": days, "zone": lanes.zone()}
+    return [tuple(row) for row in db.session.execute(found, given)]
 
 
 def write(campaign: Campaign) -> int:

@@ -11,7 +11,7 @@ from webapp.audience.leads import Lead
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.words import wait_words
 from webapp.messaging import windows
-from webapp.messaging.judging import MARKETING
+from webapp.messaging.judging import HEARD, HEARD_AT
 from webapp.platform import organizations, tenancy
 from webapp.platform.clock import local, now
 from webapp.platform.db import one, rows
@@ -127,9 +127,8 @@ def _frequency(lead: Lead, moment: datetime) -> Step:
         return Step("Frequency", "yes", "No limit on how many messages one lead may get")
     # As a claim counts them (see judging): on their way or gone.
     n = one(
-        f"SELECT count(*)::int AS n FROM sends WHERE org_id = :org AND lead_id = :lead AND kind IN {MARKETING}"
-        " AND status NOT IN ('pending', 'skipped', 'failed')"
-        " AND COALESCE(claimed_at, sent_at) > :moment - CAST(:days AS int) * interval '1 day'",
+        f"SELECT count(*)::int AS n FROM sends WHERE org_id = :org AND lead_id = :lead AND {HEARD}"
+        f" AND {HEARD_AT} > :moment - CAST(:days AS int) * interval '1 day'",
         org=tenancy.current_org(), lead=lead.id, moment=moment, days=cap["days"],
     ).n  # fmt: skip
     words = f"{n} of {cap['sends']} messages in the last {cap['days']} {'day' if cap['days'] == 1 else 'days'}"

@@ -9,15 +9,20 @@ from webapp.messaging import windows
 from webapp.messaging.caps import Limits
 from webapp.messaging.windows import Hours
 
-MARKETING = "('campaign', 'drip', 'automation')"
-# Sends of the lead that count: on their way or gone. Those from before claims were dated have the time they went.
+# What the frequency cap counts: marketing, on its way or gone. What went before claims were dated has the time it went.
+HEARD = "kind IN ('campaign', 'drip', 'automation') AND status NOT IN ('pending', 'skipped', 'failed')"
+HEARD_AT = "COALESCE(claimed_at, sent_at)"
+# p: org_id, lead_id and the id of the send that is judged.
 LATELY = f"""LEFT JOIN LATERAL (
             SELECT count(*) AS n, min(at) AS first_at FROM (
-                SELECT COALESCE(e.claimed_at, e.sent_at) AS at FROM sends e
-                WHERE e.org_id = p.org_id AND e.lead_id = p.lead_id AND e.id <> p.id AND e.kind IN {MARKETING}
-                    AND e.status NOT IN ('pending', 'skipped', 'failed')
-                    AND COALESCE(e.claimed_at, e.sent_at) > now() - :frequency_days * interval '1 day'
+                SELECT {HEARD_AT} AS at FROM sends e
+                WHERE e.org_id = p.org_id AND e.lead_id = p.lead_id AND e.id <> p.id AND {HEARD}
+                    AND {HEARD_AT} > now() - :frequency_days * interval '1 day'
                 ORDER BY 1 DESC LIMIT :frequency_n) latest) lately ON true"""
+TURN = (
+    "lately.n >= :frequency_n",
+    "lately.first_at + :frequency_days * interval '1 day'",
+)  # whether to wait, and until when
 # Two leads of one campaign that turned out to be one person, who hears of it once: by the message that is out, or else
 # by the one that was planned first.
 TWICE = """EXISTS (SELECT FROM lead_merges m WHERE m.org_id = p.org_id AND m.kept_id = p.lead_id AND m.undone_at IS NULL)
@@ -81,7 +86,7 @@ def judgement(channel: str, limits: Limits | None, *, confirming: bool = False) 
     if limits is not None and limits.frequency:
         joins.append(LATELY)
         values |= {"frequency_n": limits.frequency[0], "frequency_days": limits.frequency[1]}
-        waits.append(("lately.n >= :frequency_n", "frequency", "lately.first_at + :frequency_days * interval '1 day'"))
+        waits.append((TURN[0], "frequency", TURN[1]))
     return Judgement(tables, " ".join(joins), skip, *_cases(waits), values)
 
 
