@@ -19,10 +19,8 @@ LATELY = f"""LEFT JOIN LATERAL (
                 WHERE e.org_id = p.org_id AND e.lead_id = p.lead_id AND e.id <> p.id AND {HEARD}
                     AND {HEARD_AT} > now() - :frequency_days * interval '1 day'
                 ORDER BY 1 DESC LIMIT :frequency_n) latest) lately ON true"""
-TURN = (
-    "lately.n >= :frequency_n",
-    "lately.first_at + :frequency_days * interval '1 day'",
-)  # whether to wait, and until when
+# Whether to wait for one's turn, and until when.
+TURN = "lately.n >= :frequency_n", "lately.first_at + :frequency_days * interval '1 day'"
 # Two leads of one campaign that turned out to be one person, who hears of it once: by the message that is out, or else
 # by the one that was planned first.
 TWICE = """EXISTS (SELECT FROM lead_merges m WHERE m.org_id = p.org_id AND m.kept_id = p.lead_id AND m.undone_at IS NULL)
