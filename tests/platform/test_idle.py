@@ -30,10 +30,11 @@ def test_what_a_stopped_process_holds_does_not_make_others_late(cast, tx, monkey
             except OperationalError as problem:
                 told.append(problem)
 
-    monkeypatch.setattr(database, "SILENT_SECONDS", 0.5)
-    process = Thread(target=stopped)
-    process.start()
-    assert holds.wait(30)
+    with monkeypatch.context() as sooner:
+        sooner.setattr(database, "SILENT_SECONDS", 0.5)
+        process = Thread(target=stopped)
+        process.start()
+        assert holds.wait(30)
     with transaction(cast.org):
         order = dispatch.order_of(campaign_id)
         assert delivery.send_batch(lambda: order, "test")["sent"] == 3
