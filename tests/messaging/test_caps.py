@@ -1,19 +1,17 @@
 """Caps hold in the database: in any number of threads, over a rolling day, for a sender, a portfolio, a campaign's day and a
 lead; and what provably did not go out is given back."""
 
-import itertools
 import threading
 import time
 from collections import Counter
 from datetime import date, timedelta
-from types import SimpleNamespace
 
 import pytest
 
 from tests.messaging import desk
 from webapp.audience import consents, leads
 from webapp.campaigns import dispatch
-from webapp.messaging import caps, delivery, outbox, outcomes, resting, senders
+from webapp.messaging import caps, outbox, outcomes, resting, senders
 from webapp.messaging.caps import Limits
 from webapp.messaging.outbox import Outcome
 from webapp.messaging.portfolios import Portfolio
@@ -224,27 +222,3 @@ def test_who_was_refused_leaves_room_for_somebody_else_that_day(cast, campaign):
     assert len(again.rows) == 4
     end(cast.org, again, "accepted")
     assert claim(cast.org, campaign_id, sender_id, limits).rows == []
-
-
-def test_what_is_late_does_not_catch_up(monkeypatch):
-    """A server that stalls once: nothing leaves closer together than the rate says, and what is left is claimed anew."""
-    clock = SimpleNamespace(
-        now=100.0, monotonic=lambda: clock.now, sleep=lambda s: setattr(clock, "now", clock.now + s)
-    )
-    left: list[float] = []
-
-    def deliver(_sender, messages, _deadline):
-        for n, message in enumerate(messages):
-            left.append(clock.now)
-            clock.now += {3: 0.15, 6: 0.9}.get(n, 0.001)
-            yield Outcome(message.id, "accepted")
-
-    monkeypatch.setattr(delivery, "time", clock)
-    monkeypatch.setattr(delivery.providers, "of", lambda _: SimpleNamespace(deliver=deliver))
-    waiting = [SimpleNamespace(id=n, lead_id=n) for n in range(40)]
-    claimed = outbox.Claim("t", 1, "sms", waiting, 0, gap=0.05, starts_in=0.2)
-    composer = SimpleNamespace(build=lambda row, _extra: row)
-    told = list(delivery._attempt(SimpleNamespace(id=1, provider=""), claimed, composer, {}, 200.0))
-    assert left[0] == pytest.approx(100.2) and len(left) == 7
-    assert all(later - earlier > 0.0499 for earlier, later in itertools.pairwise(left))
-    assert Counter(outcome.kind for outcome in told) == {"accepted": 7, "released": 33}

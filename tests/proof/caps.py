@@ -29,6 +29,7 @@ ZONE = "America/New_York"
 STARTS = (datetime(2027, 3, 13, 14, tzinfo=UTC), datetime(2027, 11, 6, 14, tzinfo=UTC))
 KINDS = ("sender", "campaign", "portfolio")
 USED = 0.99
+LOOKS = 3
 LATE = 130  # seconds: a message may leave so long after its claim
 SLACK = 240  # seconds: a cap counts a claim until its messages have surely left a day ago, and by the minute
 
@@ -172,8 +173,11 @@ def sender_process(settings: Any, url: str, org: int, ahead: timedelta, seconds:
     with clock.ahead_by(ahead), app.app_context(), tenancy.scope(org):
         dispatch.start_due()
         until = time.monotonic() + seconds
-        while time.monotonic() < until and dispatch.send_for(f"caps:{os.getpid()}", seconds, threading.Event()):
-            pass  # what one slice found nothing of, another process may have given back since
+        idle = 0
+        while time.monotonic() < until and idle < LOOKS:
+            # What one slice found nothing of, another process may have given back since: it is looked for again.
+            idle = 0 if dispatch.send_for(f"caps:{os.getpid()}", seconds, threading.Event()) else idle + 1
+            time.sleep(0.3 if idle else 0)
         dispatch.settle()
 
 

@@ -122,6 +122,18 @@ def _meter(sender_id: int, limits: Limits, wanted: int) -> Room:
     return Room(n, starts_in=starts_in, gap=1 / limits.rate, minute=meter.minute)
 
 
+def book(sender_id: int | None, gap: float, n: int) -> float | None:
+    """Takes n more moments of a sender's rate, `gap` seconds apart, for messages whose own have gone by. Returns seconds
+    until the first; None where too many are given away already."""
+    return value(
+        "UPDATE sender_meters SET next_free_at = GREATEST(next_free_at, clock_timestamp()) + :taken * interval '1 second'"
+        " WHERE org_id = :org AND sender_id = :s"
+        " AND next_free_at < clock_timestamp() + :ahead * interval '1 second' RETURNING"
+        " GREATEST(EXTRACT(EPOCH FROM next_free_at - clock_timestamp())::float8 - :taken, 0)",
+        taken=n * gap, org=tenancy.current_org(), s=sender_id, ahead=AHEAD_SECONDS,
+    )  # fmt: skip
+
+
 def used(sender_id: int) -> int:
     """Returns how many messages of a sender count against its limit of a rolling 24 hours."""
     return value(

@@ -25,6 +25,7 @@ from webapp.messaging import (
 )
 from webapp.messaging.caps import Limits
 from webapp.messaging.compose import Bodies, Composer, Letterhead, trackable
+from webapp.messaging.moments import Moments
 from webapp.messaging.outbox import Claim, Outcome
 from webapp.messaging.providers.smtp import Unreachable
 from webapp.messaging.senders import Sender
@@ -39,7 +40,6 @@ from webapp.platform.organizations import Organization
 from webapp.platform.organizations import current as current_organization
 from webapp.platform.signing import signer
 
-STALLED_SECONDS = 0.25
 RECORD_SECONDS = 45  # within the lease, after the talk has ended
 logger = log(__name__)
 
@@ -212,10 +212,9 @@ def _attempt(
     waiting = {row.id for row in claimed.rows}
     handed: set[int] = set()  # to the provider, which has not said yet how it went
     why: str | None = None
-    first = time.monotonic() + claimed.starts_in
+    moments = Moments(claimed)
 
     def messages() -> Iterator[Any]:
-        last = first - claimed.gap
         for place, row in enumerate(claimed.rows):
             courtesy.give_way()
             try:
@@ -223,13 +222,8 @@ def _attempt(
             except Exception as problem:  # noqa: BLE001 - one lead's odd data must not stop the others
                 unbuilt.append(Outcome(row.id, "rejected", "template", f"The message could not be built: {problem}"))
                 continue
-            if claimed.gap:
-                # What is late does not catch up: a second has no more messages than the rate says.
-                moment = max(first + place * claimed.gap, last + claimed.gap, time.monotonic())
-                if moment - first - place * claimed.gap > STALLED_SECONDS:
-                    return  # its moments are somebody else's by now: what is left is claimed anew
-                time.sleep(max(moment - time.monotonic(), 0))
-                last = moment
+            if not moments.wait(place):
+                return
             handed.add(row.id)
             yield built
 
