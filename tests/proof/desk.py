@@ -47,6 +47,7 @@ def run(seed: int, scale: str, made: House | None = None) -> None:
             users.add(email, "Desk Person", "admin", password=PASSWORD)
         visitors = [Visitor(process.port, email) for process in processes[:2]]
         pages = [page for page in PAGES if visitors[0].get(page)[0] == 200]
+        alone = _turn_pages(visitors, pages, size.seconds / 2, seed)
         made.asked(org, lambda: crowd.campaign(
             "large", "email", crowd.add_sender(made, "email"), crowd.add_template("email")))  # fmt: skip
         made.wait(lambda: len(made.ledger) > 200, 60, lambda: f"nothing is sent: {crowd.standing(org)}")
@@ -54,13 +55,17 @@ def run(seed: int, scale: str, made: House | None = None) -> None:
         times = _turn_pages(visitors, pages, size.seconds, seed)
         rate = (len(made.ledger) - at) / (time.monotonic() - since)
         made.asked(org, crowd.stop)
-    times.sort()
-    p50, p95 = times[len(times) // 2], times[int(len(times) * 0.95)]
+    p50, p95, before = _part(times, 0.5), _part(times, 0.95), _part(alone, 0.95)
     print(f"desk: seed {seed}, {PROCESSES} processes sending {rate:,.0f}/s, {len(times)} pages of {', '.join(pages)}:"
-          f" p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, slowest {times[-1] * 1000:.0f} ms (target"
-          f" p95 {TARGET * 1000:.0f} ms); {time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
+          f" p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, slowest {max(times) * 1000:.0f} ms (target"
+          f" p95 {TARGET * 1000:.0f} ms); before it sent p95 {before * 1000:.0f} ms; {time.monotonic() - began:.0f} s",
+          flush=True)  # fmt: skip
     assert rate > 50, f"seed {seed}: only {rate:.0f} were sent a second: the desk starved the sending, or it was over"
     assert p95 <= TARGET * (1 if scale == "full" else 4), f"seed {seed}: p95 {p95 * 1000:.0f} ms"
+
+
+def _part(times: list[float], part: float) -> float:
+    return sorted(times)[int(len(times) * part)]
 
 
 def _turn_pages(visitors: list["Visitor"], pages: list[str], seconds: float, seed: int) -> list[float]:
