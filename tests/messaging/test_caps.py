@@ -109,7 +109,7 @@ def test_a_rate_is_exact_over_all_who_claim(cast, campaign):
     assert first.starts_in + taken * first.gap <= third.starts_in + 0.9
 
 
-def test_different_people_of_a_portfolio_are_counted_over_all_its_numbers(cast, campaign):
+def test_different_people_of_a_portfolio_are_counted_over_all_its_numbers(cast, campaign, monkeypatch):
     campaign_id, sender_id = campaign(10)
     with transaction(cast.org):
         portfolio = Portfolio(name="House", daily_people=3)
@@ -135,6 +135,9 @@ def test_different_people_of_a_portfolio_are_counted_over_all_its_numbers(cast, 
             a=waiting,
             s=sender_id,
         )
+    # Nobody was free a moment ago, and that is not asked again at once.
+    assert claim(cast.org, campaign_id, sender_id, limits).rows == []
+    monkeypatch.setattr(caps, "_none_free", {})
     free = claim(cast.org, campaign_id, sender_id, limits)
     assert [row.recipient_address for row in free.rows] == [waiting]  # inside the service window: takes no place
     with transaction(cast.org):

@@ -5,6 +5,7 @@ Always locked in this order: frequency, the campaign's day, the sender's meter, 
 until the last moment at which its messages may have left is a day ago.
 """
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -65,7 +66,7 @@ def room(campaign_id: int | None, sender_id: int, limits: Limits, wanted: int) -
     metered = _meter(sender_id, limits, wanted)
     if metered.n <= 0 or limits.people is None:
         return metered
-    return _among_people(metered, limits)
+    return _among_people(metered, limits, (tenancy.current_org(), campaign_id, sender_id))
 
 
 def _claimed_today(campaign_id: int, day: date) -> int:
@@ -149,12 +150,12 @@ def people_used(portfolio_id: int) -> int:
     """Returns how many different people count against a portfolio's limit of a moving 24 hours."""
     return value(
         "SELECT count(*) FROM portfolio_people WHERE org_id = :org AND portfolio_id = :p"
-        f" AND last_at > clock_timestamp() - ({ROLLING_PEOPLE})",
+        f" AND last_at > now() - ({ROLLING_PEOPLE})",
         org=tenancy.current_org(), p=portfolio_id,
     )  # fmt: skip
 
 
-def _among_people(metered: Room, limits: Limits) -> Room:
+def _among_people(metered: Room, limits: Limits, key: tuple[int | None, int | None, int]) -> Room:
     run(
         "SELECT id FROM portfolios WHERE org_id = :org AND id = :p FOR NO KEY UPDATE",
         org=tenancy.current_org(),
@@ -163,7 +164,8 @@ def _among_people(metered: Room, limits: Limits) -> Room:
     left = limits.people - people_used(limits.portfolio_id)
     if left > 0:
         return Room(min(metered.n, left), False, metered.starts_in, metered.gap, metered.minute)
-    return Room(metered.n, True, metered.starts_in, metered.gap, metered.minute, "people")
+    n = 0 if time.monotonic() < _none_free.get(key, 0) else metered.n
+    return Room(n, True, metered.starts_in, metered.gap, metered.minute, "people")
 
 
 def note_full(campaign_id: int, day: date) -> None:
@@ -175,15 +177,24 @@ def note_full(campaign_id: int, day: date) -> None:
     )  # fmt: skip
 
 
-# A person who takes no place of the portfolio: written to within the day already, or asked us something within the last
+# The people who take no place of the portfolio: written to within the day already, or asked us something within the last
 # 24 hours (the service window, of this very number).
-FREE = (
-    "(EXISTS (SELECT FROM portfolio_people w WHERE w.org_id = s.org_id AND w.portfolio_id = :portfolio"
-    f" AND w.address = s.recipient_address AND w.last_at > clock_timestamp() - ({ROLLING_PEOPLE}))"
-    " OR EXISTS (SELECT FROM inbound_messages i WHERE i.org_id = s.org_id AND i.channel = s.channel"
-    " AND i.sender_id = :sender AND i.from_address = s.recipient_address"
-    " AND i.received_at > now() - interval '24 hours' + interval '5 minutes'))"
+FREE_PEOPLE = (
+    "(SELECT w.address FROM portfolio_people w WHERE w.org_id = :org AND w.portfolio_id = :portfolio"
+    f" AND w.last_at > now() - ({ROLLING_PEOPLE})"
+    " UNION SELECT i.from_address FROM inbound_messages i WHERE i.org_id = :org AND i.channel = :channel"
+    " AND i.sender_id = :sender AND i.received_at > now() - interval '24 hours' + interval '5 minutes')"
 )
+FREE_LOOK_SECONDS = 10  # a full portfolio stays full for hours, and every process asks again every second
+# (organisation, campaign, sender) -> when to look for free people again, in this process.
+_none_free: dict[tuple[int | None, int | None, int], float] = {}
+
+
+def nobody_free(campaign_id: int | None, sender_id: int) -> None:
+    """Notes that none of those who wait takes no place of the portfolio (see `Room.only_free`)."""
+    if len(_none_free) > 10_000:
+        _none_free.clear()
+    _none_free[tenancy.current_org(), campaign_id, sender_id] = time.monotonic() + FREE_LOOK_SECONDS
 
 
 def take(campaign_id: int | None, sender_id: int, limits: Limits, room: Room, token: str, addresses: list[str]) -> None:

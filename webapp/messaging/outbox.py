@@ -97,6 +97,8 @@ def claim(
         if room.n <= 0:
             return Claim(token, campaign_id, channel, [], 0)
     found = _claim_rows(campaign_id, channel, node, token, room, version_id, sender_id, limits)
+    if room.only_free and not found:
+        caps.nobody_free(campaign_id, sender_id)
     skipped = [row for row in found if row.skip_reason]
     taken = [row for row in found if not row.skip_reason and not row.wait_reason]
     if taken and limits is not None:
@@ -136,17 +138,19 @@ def _claim_rows(
     if confirming:
         whose = "s.campaign_id IS NULL AND s.kind = 'confirmation' AND s.template_version_id = :version"
         given = {"version": version_id}
+    source = "sends s"
     if room.only_free:
-        whose += f" AND {caps.FREE}"
-        given["portfolio"] = limits.portfolio_id
+        # The channel in words: the index for this is of one channel's pending ones.
+        source = f"{caps.FREE_PEOPLE} f JOIN sends s ON s.recipient_address = f.address AND s.channel = '{channel}'"
+        given |= {"portfolio": limits.portfolio_id, "channel": channel}
     judged = judgement(channel, limits, confirming=confirming)
     columns = ", ".join("{}." + c.strip() for c in LEAD_COLUMNS.split(","))
     return rows(
         f"""
         WITH {judged.tables}picked AS (
-            SELECT s.org_id, s.id, s.lead_id, s.campaign_id, s.recipient_address, s.expires_at FROM sends s
+            SELECT s.org_id, s.id, s.lead_id, s.campaign_id, s.recipient_address, s.expires_at FROM {source}
             WHERE s.org_id = :org AND {whose} AND s.status = 'pending' AND s.not_before <= now()
-            ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE SKIP LOCKED
+            ORDER BY s.not_before, s.id LIMIT :limit FOR UPDATE OF s SKIP LOCKED
         ), judged AS (
             SELECT p.id, l.id AS known_lead, {columns.replace("{}", "l")},
                 {judged.skip} AS verdict, {judged.waits} AS waits, {judged.until} AS until

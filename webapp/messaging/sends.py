@@ -83,6 +83,11 @@ class Send(Tenant, Changing, Base):
             "ix_sends_pending", "org_id", "campaign_id", "channel", "not_before", "id",
             postgresql_where=text("status = 'pending'"),
         ),
+        # Where a portfolio is full: those who take no place of it, by their address.
+        Index(
+            "ix_sends_pending_people", "org_id", "campaign_id", "recipient_address",
+            postgresql_where=text("status = 'pending' AND channel = 'whatsapp'"),
+        ),
         Index("ix_sends_sending", "org_id", "lease_until", postgresql_where=text("status = 'sending'")),
         Index(None, "org_id", "campaign_id", "id"),
         Index(None, "org_id", "lead_id", "id"),
