@@ -1,6 +1,7 @@
 """Plans over days: forty batches, planned again when something changes, never moving what was sent; the forecast is the same
 plan without writing it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from tests.messaging import desk
 from tests.messaging.test_template_kinds import OF_KIND
 from webapp.audience import consents, leads
 from webapp.campaigns import adjusting, campaigns, checking, dispatch, lanes, plan, replanning, watching
-from webapp.campaigns.forecast import forecast, grown, spans
-from webapp.messaging import holidays, outbox, outcomes, policy, senders, templates
+from webapp.campaigns.forecast import _limits, forecast, grown, spans
+from webapp.messaging import holidays, outbox, outcomes, policy, portfolios, senders, templates
 from webapp.messaging.caps import Limits
 from webapp.messaging.hours import Holiday
 from webapp.messaging.outbox import Outcome
@@ -145,6 +146,29 @@ def test_a_higher_priority_takes_the_shared_sender_first(cast, tx):
         assert [(on - first).days for on, _, _ in batches(ids[0])] == [3, 4, 5]
         note = forecast(campaigns.get(ids[0])).notes
         assert note and note[0].startswith("Flash (priority 1) goes first")
+
+
+def test_the_forecast_says_what_sets_the_pace(cast, tx):
+    campaign_id = campaign_of(cast.org, 12, 5)
+    with tx():
+        drawn = campaigns.get(campaign_id)
+        run("UPDATE senders SET daily_limit = 4, name = 'Lone {Star}'")
+        assert forecast(drawn).notes == ["Lone {Star} may send 4 messages a day: that sets the pace."]
+        drawn.daily_send_limit = 4
+        assert forecast(drawn).notes == []
+        run("UPDATE senders SET daily_limit = 12")
+        drawn.daily_send_limit = None
+        assert forecast(drawn).notes == []
+        portfolio_id = portfolios.save(None, "House", None).id
+        run("UPDATE senders SET portfolio_id = :id, daily_limit = 250", id=portfolio_id)
+        run("UPDATE portfolios SET daily_people = 3")
+        db.session.expire_all()
+        lane = lanes.lane(drawn, "email", 12, lanes.today())
+        shared = (*lane.demand.resources, ("portfolio", portfolio_id))
+        lane = replace(lane, demand=replace(lane.demand, resources=shared))
+        assert list(_limits(lane)) == [
+            (250, "Lone {Star} may send 250 messages a day"), (3, "House may write to 3 different people in 24 hours"),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("action", ["skip", "switch", "send"])

@@ -1,6 +1,7 @@
 """Forecast: the plan of a campaign before it is launched, made by the very code that plans, and written nowhere."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -9,8 +10,9 @@ from webapp.campaigns import lanes, plan
 from webapp.campaigns.allocation import Plan, allocate
 from webapp.campaigns.campaigns import Campaign
 from webapp.campaigns.lanes import Lane
-from webapp.messaging import windows
+from webapp.messaging import portfolios, windows
 from webapp.messaging.portfolios import TIERS
+from webapp.messaging.warming import daily_limit_on
 from webapp.platform.clock import local, now
 from webapp.platform.db import rows
 from webapp.platform.organizations import current
@@ -59,7 +61,7 @@ def forecast(campaign: Campaign, start: date | None = None) -> Forecast:
     days: Counter[date] = Counter()
     for lane_plan in made["slow"].values():
         days.update(dict(lane_plan.days))
-    notes = [*_turns(wanted), *_behind(every, made["slow"]), *_obstacles(own, made["slow"])]
+    notes = [*_turns(wanted), *_behind(every, made["slow"]), *_pace(own, made["slow"]), *_obstacles(own, made["slow"])]
     if campaign.end_at and (campaign.late_action or "skip") == "skip":
         last = local(campaign.end_at, current().timezone).date()
         if late := sum(n for on, n in days.items() if on > last):
@@ -127,6 +129,29 @@ def _end(plans: dict[Any, Plan]) -> date | None:
     if any(lane_plan.left for lane_plan in plans.values()):
         return None
     return max((lane_plan.days[-1][0] for lane_plan in plans.values() if lane_plan.days), default=None)
+
+
+def _pace(own: list[Lane], plans: dict[Any, Plan]) -> list[str]:
+    """Returns what sets the pace where that is not the campaign's own limit: to raise that one changes nothing then."""
+    return list(dict.fromkeys(
+        f"{words}: that sets the pace." for lane in own if len(plans[lane.demand.key].days) > 1
+        if (words := min(_limits(lane), default=(0, ""))[1])
+    ))  # fmt: skip
+
+
+def _limits(lane: Lane) -> Iterator[tuple[int, str]]:
+    """Yields (messages a day, in words) of each limit of a lane; no words for the campaign's own."""
+    if lane.daily is not None:
+        yield lane.daily, ""
+    if lane.sender is None:
+        return
+    if (limit := daily_limit_on(lane.sender, lanes.today())) is not None:
+        yield limit, f"{lane.sender.name} may send {limit:,} messages a day"
+    if ("portfolio", lane.sender.portfolio_id) in lane.demand.resources:
+        portfolio = portfolios.get(lane.sender.portfolio_id)
+        if portfolio.daily_people is not None:
+            people = portfolio.daily_people
+            yield people, f"{portfolio.name} may write to {people:,} different people in 24 hours"
 
 
 def _turns(wanted: Wanted) -> list[str]:
