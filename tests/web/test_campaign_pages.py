@@ -130,6 +130,8 @@ def test_limits_are_changed_under_way_by_who_may(marketer, app, cast):
     kept, _ = form_of(page)
     for name in ("window_days", "csrf_token"):
         kept.pop(name, None)
+    drawn = marketer.post(f"/campaigns/{campaign_id}/forecast", kept | {"daily_send_limit": "2"}).text
+    assert 'id="forecast"' in page.text and "2 sending days" in drawn and "3 people" in drawn
     assert (
         marketer.post(f"/campaigns/{campaign_id}/limits", kept | {"daily_send_limit": "5", "priority": "1"}).status_code
         == 303
