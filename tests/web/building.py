@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ElementHandle, Locator, Page, expect
 
 from webapp.audience.rules.fields import field_named
 from webapp.audience.rules.operators import Operator
 
 ROOT = "#rules"
+FOLLOWS = "(goal, part) => goal.nextElementSibling === part"
 SPANS = ("renews_within", "lapsed_within")
 # A row comes again from the server when its field or operator changes; counted, so that one can wait for it.
 COUNTING = """document.addEventListener("htmx:afterSettle", (event) => {
@@ -164,8 +165,16 @@ class Mouse(Hands):
         self.page.locator(f".picker-item[data-value='{field}']").click()
 
     def drag(self, what: str, behind: str) -> None:
-        """Drags a rule or group by its handle to right behind another, letting go when it is shown there."""
+        """Drags a rule or group by its handle to right behind another, letting go when it is shown there; takes hold of it
+        again where it landed elsewhere, as on a machine that is slow to show."""
         part, goal = (self.page.locator(at).element_handle() for at in (what, behind))
+        for _ in range(3):
+            self._drag_once(part, goal)
+            if goal.evaluate(FOLLOWS, part):
+                return
+        raise AssertionError(f"{what} cannot be dragged behind {behind}")
+
+    def _drag_once(self, part: ElementHandle, goal: ElementHandle) -> None:
         goal.scroll_into_view_if_needed()
         part.query_selector("[data-grip]").hover()
         self.page.mouse.down()
@@ -175,7 +184,7 @@ class Mouse(Hands):
         for step in (12, 8, 5, 3, 16, 9, 6, 4) * 2:
             box = goal.bounding_box()
             self.page.mouse.move(box["x"] + 60, box["y"] + box["height"] - step, steps=3)
-            if goal.evaluate("(goal, part) => goal.nextElementSibling === part", part):
+            if goal.evaluate(FOLLOWS, part):
                 break
             self.page.wait_for_timeout(60)  # what makes room is not taken for a place while it moves
         self.page.mouse.up()
