@@ -165,8 +165,8 @@ class Mouse(Hands):
         self.page.locator(f".picker-item[data-value='{field}']").click()
 
     def drag(self, what: str, behind: str) -> None:
-        """Drags a rule or group by its handle to right behind another, letting go when it is shown there; takes hold of it
-        again where it landed elsewhere, as on a machine that is slow to show."""
+        """Drags a rule or group by its handle to right behind another; takes hold of it again where it landed elsewhere, as
+        on a machine that is slow to show."""
         part, goal = (self.page.locator(at).element_handle() for at in (what, behind))
         for _ in range(3):
             self._drag_once(part, goal)
@@ -174,7 +174,12 @@ class Mouse(Hands):
                 return
         raise AssertionError(f"{what} cannot be dragged behind {behind}")
 
+    def try_drag(self, what: str, behind: str) -> None:
+        """Drags once, to a place that may refuse it."""
+        self._drag_once(*(self.page.locator(at).element_handle() for at in (what, behind)))
+
     def _drag_once(self, part: ElementHandle, goal: ElementHandle) -> None:
+        """Lets go when the part is shown right behind the goal, or after some tries."""
         goal.scroll_into_view_if_needed()
         part.query_selector("[data-grip]").hover()
         self.page.mouse.down()
