@@ -21,7 +21,7 @@ from flask_migrate import upgrade
 from webapp import create_app
 from webapp.platform import organizations, users
 from webapp.platform.config import Settings
-from webapp.platform.db import db, transaction
+from webapp.platform.db import db, run, transaction
 from webapp.platform.embedded import Embedded, create_database
 from webapp.platform.users import User
 
@@ -119,6 +119,9 @@ def cast(app) -> Iterator[Cast]:
                 ids[role] = user.id
         yield Cast(own, other, **ids, emails=emails)
         db.session.rollback()
+        with transaction():
+            # What goes through every organisation is not to go through those of a thousand tests before.
+            run("UPDATE organizations SET is_active = false WHERE id IN (:own, :other)", own=own, other=other)
 
 
 @pytest.fixture
