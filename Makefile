@@ -10,7 +10,7 @@ run: prepare
 	@$(BIN)/python wsgi.py
 
 test: prepare-test
-	@$(BIN)/python -m pytest tests -n $${CANVASS_TEST_WORKERS:-2} --dist loadscope
+	@$(BIN)/python -m pytest tests -n $${CANVASS_TEST_WORKERS:-2} --dist loadscope --no-loadscope-reorder
 
 bench: prepare-test
 	@$(BIN)/python -m tests.bench

@@ -146,7 +146,7 @@ def inspected(browser):
 
 
 def test_axe_finds_nothing(served, furnished, inspected):
-    page = inspected(color_scheme="light")
+    page = inspected(color_scheme="light", reduced_motion="reduce")
     sign_in(page, served, served.emails["admin"])
     found = {}
     for path in PAGES:
