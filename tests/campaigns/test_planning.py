@@ -118,7 +118,9 @@ def test_a_missed_day_is_made_up_for_within_the_limits(cast, tx):
     desk.start(cast.org, campaign_id)
     with tx():
         run("UPDATE sends SET planned_on = planned_on - 2, not_before = not_before - interval '2 days'")
-        run("UPDATE campaign_batches SET send_date = send_date - 2")
+        # In two steps, for a day may not be two batches' at once, whichever is moved first.
+        for days in (100, -102):
+            run("UPDATE campaign_batches SET send_date = send_date + :days", days=days)
     assert replanned(cast.org) > 0
     with tx():
         assert [(on - lanes.today(), n) for on, _, n in batches(campaign_id)] == [
