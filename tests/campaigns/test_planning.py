@@ -172,6 +172,9 @@ def test_the_forecast_says_what_sets_the_pace(cast, tx):
         assert list(_limits(lane)) == [
             (250, "Lone {Star} may send 250 messages a day"), (3, "House may write to 3 different people in 24 hours"),
         ]  # fmt: skip
+        run("UPDATE senders SET daily_limit = 1000000, rate_per_second = 1")
+        db.session.expire_all()
+        assert next(_limits(lane)) == (86_400, "Lone {Star} may send 86,400 messages a day at its rate")
 
 
 @pytest.mark.parametrize("action", ["skip", "switch", "send"])

@@ -145,8 +145,9 @@ def _limits(lane: Lane) -> Iterator[tuple[int, str]]:
         yield lane.daily, ""
     if lane.sender is None:
         return
-    if (limit := daily_limit_on(lane.sender, lanes.today())) is not None:
-        yield limit, f"{lane.sender.name} may send {limit:,} messages a day"
+    if (limit := lanes.sender_room(lane, lanes.today())) is not None:
+        by_rate = "" if limit == daily_limit_on(lane.sender, lanes.today()) else " at its rate"
+        yield limit, f"{lane.sender.name} may send {limit:,} messages a day{by_rate}"
     if ("portfolio", lane.sender.portfolio_id) in lane.demand.resources:
         portfolio = portfolios.get(lane.sender.portfolio_id)
         if portfolio.daily_people is not None:

@@ -201,7 +201,7 @@ def rooms(lanes: list[Lane], growth: Callable[[int | None, int], int | None] = l
         if kind == "campaign":
             limit = dailies[shared]
         elif kind == "sender":
-            limit = _sender_room(by_sender[row_id], day)
+            limit = sender_room(by_sender[row_id], day)
         else:
             if shared not in known:
                 known[shared] = value("SELECT daily_people FROM portfolios WHERE id = :id", id=row_id)
@@ -214,7 +214,8 @@ def rooms(lanes: list[Lane], growth: Callable[[int | None, int], int | None] = l
     return room
 
 
-def _sender_room(lane: Lane, day: date) -> int | None:
+def sender_room(lane: Lane, day: date) -> int | None:
+    """Returns how many messages the sender of a lane takes on a day, by its daily limit and by its rate; None for no limit."""
     limit, rate = daily_limit_on(lane.sender, day), rate_of(lane.sender)
     if rate is None:
         return limit
